@@ -1,0 +1,1 @@
+"""The `dmvpn-lab` command: runs here, or hands the command to the machine."""

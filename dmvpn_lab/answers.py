@@ -1,0 +1,110 @@
+"""The JSON shapes of the agent's control socket: the one file that node side and lab side share.
+
+The socket is a UNIX stream socket; every message is one line of JSON.
+
+    -> {"v": 1, "id": 7, "query": "nhrp"}
+    <- {"v": 1, "id": 7, "ok": true, "result": [ {NhrpEntry}, ... ]}
+    <- {"v": 1, "id": 7, "ok": false, "error": "unknown query 'foo'"}
+    -> {"v": 1, "id": 8, "subscribe": true}
+    <- {"v": 1, "id": 8, "ok": true, "result": null}
+    <- {"v": 1, "event": "peer-registered", "at": 1764000000.25, "interface": "tunnel0", ...}
+
+`at` is the wall clock in seconds, taken once when the event happened. The queries are
+`nhrp`, `nhs`, `multicast`, `counters`, `status`; all but `status` and `counters` return lists.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+VERSION = 1
+
+QUERIES = ("nhrp", "nhs", "multicast", "counters", "status")
+
+EVENTS = (
+    "agent-ready",  # all tunnels are up; facts: tunnels
+    "tunnel-up",  # interface, nbma
+    "tunnel-down",  # interface, reason
+    "nbma-changed",  # interface, old, new (null when the source lost its address)
+    "registration-sent",  # interface, nhs, nbma, request_id, trigger
+    "registered",  # interface, nhs, nbma, request_id: the NHS answered Success
+    "registration-refused",  # interface, nhs, code, meaning
+    "registration-timeout",  # interface, nhs, tries
+    "peer-registered",  # interface, protocol, nbma, holding_time_s, unique, previous_nbma
+    "peer-refused",  # interface, protocol, nbma, code, meaning
+    "peer-expired",  # interface, protocol, nbma
+    "multicast-changed",  # interface, peers
+)
+"""Every event name that the agent emits, with its facts besides `event` and `at`."""
+
+TRIGGERS = ("tunnel-up", "source-changed", "timer", "retransmit")
+"""Why a registration request was sent."""
+
+
+class NhrpEntry(TypedDict):
+    """One entry of the NHRP cache."""
+
+    interface: str
+    network_id: int
+    protocol: str
+    prefix_length: int
+    nbma: str
+    type: str
+    """`static` or `dynamic`."""
+    flags: list[str]
+    """Sorted, of: `multicast`, `nhs`, `registered`, `unique`."""
+    holding_time_s: int | None
+    expires_in_s: float | None
+    """None for a static entry."""
+    created_s_ago: float
+
+
+class NhsEntry(TypedDict):
+    """One next hop server of this client."""
+
+    interface: str
+    protocol: str
+    nbma: str | None
+    state: str
+    """`registered`, `registering` or `waiting` (no source address yet)."""
+    requests_sent: int
+    requests_failed: int
+    replies_received: int
+    renews_in_s: float | None
+    last_error: str | None
+
+
+class MulticastEntry(TypedDict):
+    """One peer that gets a copy of a tunnel's multicast."""
+
+    interface: str
+    nbma: str
+    origin: str
+    """`static` or `dynamic`."""
+    packets: int
+    """Copies sent to it."""
+
+
+class TunnelStatus(TypedDict):
+    """One GRE interface."""
+
+    interface: str
+    mode: str
+    """`multipoint` or `point-to-point`."""
+    network_id: int
+    address: str
+    nbma: str | None
+    """The present tunnel source address; None while the source interface has none."""
+    up: bool
+
+
+class Status(TypedDict):
+    """Answer to `status`."""
+
+    version: str
+    uptime_s: float
+    tunnels: list[TunnelStatus]
+
+
+Counters = dict[str, dict[str, int]]
+"""Answer to `counters`: interface -> counter name -> value. Names are in `nhrp/counters.py`."""

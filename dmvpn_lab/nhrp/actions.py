@@ -1,0 +1,64 @@
+"""What the core asks of its shell: the only way out of `nhrp/`.
+
+`Agent.receive()`, `Agent.tick()` and the interface events return a list of these, in the order
+in which they must be carried out. The core never waits for one, with a single exception:
+`InstallNeighbour.token` is answered by `Agent.installed(token, ok, now)`, because a registration
+is acknowledged only after the kernel took the neighbour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SendPacket:
+    """Send NHRP bytes (no GRE header) out of a tunnel to a NBMA address."""
+
+    interface: str
+    nbma: IPv4Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InstallNeighbour:
+    """Map a protocol address to a NBMA address in the kernel's neighbour table of a tunnel.
+
+    Replaces an earlier mapping of the same protocol address.
+    """
+
+    interface: str
+    protocol: IPv4Address
+    nbma: IPv4Address
+    token: int | None = None
+    """Not None: the shell calls `Agent.installed(token, ok, now)` with the kernel's verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNeighbour:
+    """Remove the mapping of a protocol address from a tunnel's neighbour table."""
+
+    interface: str
+    protocol: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class SetMulticastPeers:
+    """The whole set of NBMA addresses that get a copy of each multicast packet of a tunnel."""
+
+    interface: str
+    peers: frozenset[IPv4Address]
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """An event for the subscribers of the control socket; `name` is one of `answers.EVENTS`."""
+
+    name: str
+    facts: dict[str, Any]
+    """JSON-able values only."""
+
+
+Action = SendPacket | InstallNeighbour | RemoveNeighbour | SetMulticastPeers | Notify

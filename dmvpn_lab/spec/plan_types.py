@@ -1,0 +1,197 @@
+"""The plan: a topology with every address, name and default decided.
+
+Values only; `plan.py` makes them, everything after it reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Literal
+
+NodeKind = Literal["router", "isp", "host"]
+Role = Literal["hub", "spoke"]
+GreMode = Literal["multipoint", "point-to-point"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A static route in a node."""
+
+    destination: IPv4Network
+    via: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class InterfacePlan:
+    """One end of a link."""
+
+    name: str
+    mac: str
+    address: IPv4Interface | None
+    """The static address, or for `dhcp` the address that the first lease gives."""
+    dhcp: bool
+    mtu: int
+    """Octets."""
+    purpose: Literal["nbma", "lan"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPlan:
+    """The routing protocol of a cloud with its options."""
+
+    protocol: Literal["ospf", "none"]
+    hello_s: int
+    dead_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloudPlan:
+    """One DMVPN."""
+
+    name: str
+    subnet: IPv4Network
+    key: int | None
+    network_id: int
+    holding_time_s: int
+    registration_interval_s: int | None
+    """None: a third of the holding time."""
+    unique: bool
+    authentication: str | None
+    mtu: int
+    tcp_mss: int
+    routing: RoutingPlan
+
+
+@dataclass(frozen=True, slots=True)
+class StaticMap:
+    """`ip nhrp map PROTOCOL NBMA`."""
+
+    protocol: IPv4Address
+    nbma: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelPlan:
+    """A router's membership in a cloud: one GRE interface."""
+
+    name: str
+    cloud: str
+    role: Role
+    mode: GreMode
+    source: str
+    """Name of the NBMA interface."""
+    destination: IPv4Address | None
+    """The hub's NBMA address for point-to-point GRE."""
+    address: IPv4Interface
+    nhs: tuple[IPv4Address, ...]
+    static_maps: tuple[StaticMap, ...]
+    map_multicast: tuple[IPv4Address, ...]
+    map_multicast_dynamic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """One node: a router (hub or spoke), a host behind one, or the ISP router."""
+
+    name: str
+    kind: NodeKind
+    interfaces: tuple[InterfacePlan, ...]
+    tunnels: tuple[TunnelPlan, ...]
+    routes: tuple[Route, ...]
+
+    def interface(self, name: str) -> InterfacePlan:
+        """The interface of that name; KeyError when there is none."""
+        for interface in self.interfaces:
+            if interface.name == name:
+                return interface
+        raise KeyError(f"{self.name} has no interface {name}")
+
+    def nbma_interface(self) -> InterfacePlan:
+        """The (first) NBMA interface; KeyError on a host."""
+        for interface in self.interfaces:
+            if interface.purpose == "nbma":
+                return interface
+        raise KeyError(f"{self.name} has no NBMA interface")
+
+    def lan_interface(self) -> InterfacePlan | None:
+        """The LAN interface of a router or host, if it has one."""
+        for interface in self.interfaces:
+            if interface.purpose == "lan":
+                return interface
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of a link."""
+
+    node: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """A cable between two nodes."""
+
+    a: Endpoint
+    b: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPlan:
+    """An access line of the ISP router: the link to one router's NBMA interface.
+
+    For a dynamic line the ISP leases `customer` to `customer_mac`.
+    """
+
+    router: str
+    isp_interface: str
+    gateway: IPv4Interface
+    customer: IPv4Interface
+    customer_mac: str
+    dynamic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole lab, decided."""
+
+    lab: str
+    source: str
+    """The topology file as the user named it."""
+    digest: str
+    """SHA-256 (hex) of the canonical document: tells whether a running lab still is this one."""
+    clouds: tuple[CloudPlan, ...]
+    nodes: tuple[NodePlan, ...]
+    links: tuple[LinkPlan, ...]
+    access: tuple[AccessPlan, ...]
+    isp: str | None
+    """Name of the ISP router, if there is one."""
+
+    def node(self, name: str) -> NodePlan:
+        """The node of that name; KeyError when there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def cloud(self, name: str) -> CloudPlan:
+        """The cloud of that name; KeyError when there is none."""
+        for cloud in self.clouds:
+            if cloud.name == name:
+                return cloud
+        raise KeyError(name)
+
+    def routers(self) -> tuple[NodePlan, ...]:
+        """All hubs and spokes, in the order of the file."""
+        return tuple(node for node in self.nodes if node.kind == "router")
+
+    def members(self, cloud: str, role: Role) -> tuple[tuple[NodePlan, TunnelPlan], ...]:
+        """The routers that join a cloud in a role, with their tunnel."""
+        return tuple(
+            (node, tunnel)
+            for node in self.nodes
+            for tunnel in node.tunnels
+            if tunnel.cloud == cloud and tunnel.role == role
+        )
