@@ -1,0 +1,1 @@
+"""Ways to run the nodes of a lab: one file a backend."""

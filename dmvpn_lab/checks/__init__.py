@@ -1,0 +1,1 @@
+"""Proofs that a lab works: one file a check."""

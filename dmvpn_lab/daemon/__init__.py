@@ -1,0 +1,1 @@
+"""The agent: the NHRP core run on one asyncio loop over real sockets."""

@@ -1,0 +1,1 @@
+"""Ways to change the world: one file a fault, each undoes itself."""

@@ -1,0 +1,1 @@
+"""Linux for the node side: one file a kernel interface."""

@@ -1,0 +1,1 @@
+"""The Linux that has GRE and ESP, for a host whose kernel has not."""

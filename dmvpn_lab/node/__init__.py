@@ -1,0 +1,1 @@
+"""What runs a node: its first process, its interfaces and its services."""

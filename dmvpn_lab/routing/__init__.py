@@ -1,0 +1,1 @@
+"""Routing protocols: one file a protocol."""

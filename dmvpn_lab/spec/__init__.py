@@ -1,0 +1,1 @@
+"""From a topology file to a plan in which everything is decided."""
