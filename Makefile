@@ -1,0 +1,59 @@
+# dmvpn-lab. `make help` lists the targets. Every target first makes .venv/bin/dmvpn-lab work.
+
+TOPOLOGY ?= hub-and-spoke
+BACKEND  ?= netns
+RESULTS  ?= results
+
+VENV     := .venv
+PY       := $(VENV)/bin/python
+LAB      := $(VENV)/bin/dmvpn-lab
+READY    := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install what is needed; every other target does it first
+
+$(READY): pyproject.toml constraints.txt tools/setup-host
+	@tools/setup-host $(VENV)
+	@touch $@
+
+lab-up: $(READY) ## start TOPOLOGY= on BACKEND= and verify it (default: the deck's lab, netns)
+	@$(LAB) up --backend $(BACKEND) $(TOPOLOGY)
+
+lab-down: $(READY) ## remove every running lab
+	@$(LAB) down --all
+
+test: lint unit live ## every test that CI runs
+
+test-all: lint unit ## the same and the long campaigns; writes results/test-all.txt
+	@mkdir -p $(RESULTS)
+	@$(PY) tools/live-tests --long 2>&1 | tee $(RESULTS)/test-all.txt
+
+lint: $(READY) ## ruff, mypy, import-linter
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+unit: $(READY) ## tests that run on any kernel, in seconds
+	@$(VENV)/bin/pytest tests --ignore tests/live
+
+live: $(READY) ## tests on a kernel with GRE: here, or in the machine
+	@$(PY) tools/live-tests
+
+bench: $(READY) ## figures as a table, and as JSON in results/bench.json
+	@mkdir -p $(RESULTS)
+	@$(PY) -m tests.bench --json $(RESULTS)/bench.json
+
+docs: $(READY) ## write again what is generated: docs/topology.md, topologies/topology.schema.json
+	@$(PY) -m dmvpn_lab.spec.reference
+
+wheel: $(READY) ## build the wheel into dist/
+	@$(PY) -m build --wheel
+
+clean: ## remove the virtual environment and what tests wrote
+	rm -rf $(VENV) $(RESULTS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
