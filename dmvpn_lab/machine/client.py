@@ -1,0 +1,164 @@
+"""The thin client: runs a command in the machine as if it ran here.
+
+Arguments, files, terminal, signals and exit code cross; see wire.py for the frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dmvpn_lab.errors import HostError
+from dmvpn_lab.machine import bundle, wire
+from dmvpn_lab.machine.wire import Kind
+
+PASSED_ON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CI")
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def ping(port: int, token: str, timeout_s: float) -> bool:
+    """Whether a resident answers there. It takes the clock and randomness along."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+            wire.send_json(connection, Kind.HELLO, {**_greeting(token), "module": None, "argv": []})
+            return wire.receive_frame(connection) is not None
+    except (OSError, wire.WireError):
+        return False
+
+
+def run(port: int, token: str, module: str | None, argv: Sequence[str]) -> int:
+    """Run `python3 -m module argv...` (or the program argv[0]) there; returns its exit code."""
+    cwd = Path.cwd()
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    manifest = bundle.manifest(argv, cwd)
+    outputs, folders = bundle.outputs(argv, cwd)
+    hello = {
+        **_greeting(token),
+        "module": module,
+        "argv": list(argv),
+        "path": [str(bundle.PACKAGE.parent)],
+        "cwd": str(cwd),
+        "directories": folders,
+        "outputs": outputs,
+        "env": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "tty": interactive,
+        "winsize": _window(),
+        "files": manifest,
+    }
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.settimeout(None)
+        try:
+            wire.send_json(connection, Kind.HELLO, hello)
+            answer = wire.receive_frame(connection)
+            if answer is None or answer[0] is not Kind.NEED:
+                raise HostError("the machine does not answer", hint="run 'dmvpn-lab machine stop'")
+            wire.send_frame(connection, Kind.FILES, bundle.pack(json.loads(answer[1])))
+            with _terminal(interactive):
+                return _relay(connection, cwd, outputs, interactive)
+        except (wire.WireError, ConnectionError) as error:
+            raise HostError(
+                f"the machine went away: {error}", hint="the next command starts it again"
+            ) from error
+
+
+def _greeting(token: str) -> dict[str, Any]:
+    return {"token": token, "clock": time.time(), "entropy": secrets.token_hex(64)}
+
+
+def _relay(connection: socket.socket, cwd: Path, outputs: Sequence[str], interactive: bool) -> int:
+    """Carry bytes both ways until the exit code comes."""
+    waker_r, waker_w = socket.socketpair()
+    waker_w.setblocking(False)
+    with waker_r, waker_w, _signals(waker_w, interactive):
+        watched: list[Any] = [connection, waker_r, sys.stdin.fileno()]
+        while True:
+            ready, _, _ = select.select(watched, [], [])
+            if waker_r in ready:
+                for number in waker_r.recv(64):
+                    _pass_signal(connection, number)
+            if sys.stdin.fileno() in ready:
+                data = os.read(sys.stdin.fileno(), 1 << 16)
+                wire.send_frame(connection, Kind.STDIN, data)
+                if not data:
+                    watched.remove(sys.stdin.fileno())
+            if connection in ready:
+                code = _from_machine(connection, cwd, outputs)
+                if code is not None:
+                    return code
+
+
+def _from_machine(connection: socket.socket, cwd: Path, outputs: Sequence[str]) -> int | None:
+    frame = wire.receive_frame(connection)
+    if frame is None:
+        raise wire.WireError("no exit code came")
+    kind, body = frame
+    if kind is Kind.STDOUT:
+        _write(1, body)
+    elif kind is Kind.STDERR:
+        _write(2, body)
+    elif kind is Kind.WRITTEN:
+        bundle.unpack(body, cwd, outputs)
+    elif kind is Kind.EXIT:
+        return int(json.loads(body)["code"])
+    return None
+
+
+def _write(fd: int, data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        while data:
+            data = data[os.write(fd, data) :]
+
+
+def _pass_signal(connection: socket.socket, number: int) -> None:
+    if number == signal.SIGWINCH:
+        rows, columns = _window()
+        wire.send_json(connection, Kind.WINSIZE, {"rows": rows, "columns": columns})
+    else:
+        wire.send_json(connection, Kind.SIGNAL, {"number": number})
+
+
+@contextlib.contextmanager
+def _signals(waker: socket.socket, interactive: bool) -> Iterator[None]:
+    """Signals become bytes on a socket; the command in the machine decides what they do."""
+    caught = (*FORWARDED, signal.SIGWINCH) if interactive else FORWARDED
+    before = {number: signal.signal(number, lambda *_: None) for number in caught}
+    old_fd = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(old_fd)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _terminal(interactive: bool) -> Iterator[None]:
+    """Raw mode: the terminal of the machine does the line editing and makes the signals."""
+    if not interactive:
+        yield
+        return
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def _window() -> tuple[int, int]:
+    """Rows and columns."""
+    size = shutil.get_terminal_size()
+    return size.lines, size.columns

@@ -1,0 +1,72 @@
+"""Reads `images/`: the one recipe of the nodes' root file system and of the machine's disk."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to install, and the digest that a built image is kept under."""
+
+    suite: str
+    node_packages: tuple[str, ...]
+    node_python: tuple[str, ...]
+    kernel_suite: str
+    kernel: str
+    machine_packages: tuple[str, ...]
+    machine_python: tuple[str, ...]
+    modules: tuple[str, ...]
+    node_digest: str
+    machine_digest: str
+
+
+def images_folder() -> Path:
+    """`images/` of a checkout, or its copy in an installed wheel."""
+    installed = PACKAGE / "_images"
+    return installed if installed.is_dir() else PACKAGE.parent / "images"
+
+
+def load() -> Recipe:
+    """The recipe, with Python packages pinned to the versions installed beside this program."""
+    folder = images_folder()
+    document = tomllib.loads((folder / "packages.toml").read_text(encoding="utf-8"))
+    node, machine = document["node"], document["machine"]
+    node_python = tuple(_pin(name) for name in node["python"])
+    machine_python = tuple(_pin(name) for name in machine["python"])
+    node_text = repr((node, node_python))
+    scripts = [path.read_bytes() for path in sorted((folder / "machine").glob("[a-z]*")) if path.is_file()]
+    scripts.append((Path(__file__).parent / "wire.py").read_bytes())
+    return Recipe(
+        suite=node["suite"],
+        node_packages=tuple(node["packages"]),
+        node_python=node_python,
+        kernel_suite=machine["kernel_suite"],
+        kernel=machine["kernel"],
+        machine_packages=tuple(machine["packages"]),
+        machine_python=machine_python,
+        modules=tuple(machine["modules"]),
+        node_digest=_digest(node_text.encode()),
+        machine_digest=_digest(node_text.encode(), repr((machine, machine_python)).encode(), *scripts),
+    )
+
+
+def _pin(name: str) -> str:
+    """The requirement `name==version`; bare where the library is not installed here."""
+    try:
+        return f"{name}=={importlib.metadata.version(name)}"
+    except importlib.metadata.PackageNotFoundError:
+        return name
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
