@@ -66,7 +66,7 @@ class NhsEntry(TypedDict):
     protocol: str
     nbma: str | None
     state: str
-    """`registered`, `registering` or `waiting` (no source address yet)."""
+    """`registered`, `registering`, `refused` or `waiting` (no source address yet)."""
     requests_sent: int
     requests_failed: int
     replies_received: int

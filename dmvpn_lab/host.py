@@ -86,7 +86,9 @@ def _gre_error() -> str | None:
     """None when a GRE tunnel can be made; else why not."""
     if os.geteuid() != 0:
         return None if Path("/sys/module/ip_gre").exists() or _modinfo("ip_gre") else "not in this kernel"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", PROBE], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", PROBE], capture_output=True, text=True, check=False
+    )
     return None if done.returncode == 0 else done.stderr.strip() or "the probe failed"
 
 
@@ -112,7 +114,12 @@ def _root() -> Fact:
 
 
 def _python() -> Fact:
-    return Fact("Python", sys.version_info >= (3, 11), platform.python_version(), "install Python 3.11 or newer")
+    return Fact(
+        "Python",
+        sys.version_info >= (3, 11),
+        platform.python_version(),
+        "install Python 3.11 or newer",
+    )
 
 
 def _gre() -> Fact:
@@ -122,7 +129,13 @@ def _gre() -> Fact:
 
 def _esp() -> Fact:
     ok = _esp_in_kernel()
-    return Fact("ESP", ok, "yes" if ok else "not in this kernel", "nothing: the machine has it", required=False)
+    return Fact(
+        "ESP",
+        ok,
+        "yes" if ok else "not in this kernel",
+        "nothing: the machine has it",
+        required=False,
+    )
 
 
 def _cgroup() -> Fact:

@@ -57,9 +57,7 @@ class Backend(Protocol):
     async def nodes(self, lab: str) -> tuple[NodeState, ...]:
         """The nodes of a running lab; empty when it is not running."""
 
-    async def exec(
-        self, lab: str, node: str, argv: Sequence[str], *, timeout_s: float = 60.0
-    ) -> ExecResult:
+    async def exec(self, lab: str, node: str, argv: Sequence[str], *, timeout_s: float = 60.0) -> ExecResult:
         """Run a command in a node to its end. Raises LabError when the node is gone or time is up."""
 
     def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:

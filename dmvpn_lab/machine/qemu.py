@@ -84,7 +84,18 @@ def make_disk(image: Path, disk: Path) -> None:
     """A fresh writable layer over the image's disk."""
     disk.unlink(missing_ok=True)
     subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image / "disk.raw"), str(disk)],
+        [
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "raw",
+            "-b",
+            str(image / "disk.raw"),
+            str(disk),
+        ],
         check=True,
     )
 

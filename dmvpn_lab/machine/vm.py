@@ -118,7 +118,13 @@ def _start(accelerator: str, image: Path, progress: Progress) -> Running | None:
 
 
 def _launch(
-    hw: qemu.Hardware, image: Path, paths: MachinePaths, token: str, deadline_s: float, *, resume: bool
+    hw: qemu.Hardware,
+    image: Path,
+    paths: MachinePaths,
+    token: str,
+    deadline_s: float,
+    *,
+    resume: bool,
 ) -> Running | None:
     """Start QEMU and wait until the resident answers; None (and no process) when it does not."""
     port = _free_port()

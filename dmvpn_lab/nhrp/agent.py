@@ -1,0 +1,232 @@
+"""One router's NHRP: the front door of the core.
+
+    receive(interface, data, nbma, now)  source_changed(...)  tick(now)  installed(token, ok, now)
+        -> list[Action], in the order in which to carry them out
+
+`deadline()` says when `tick` is due. Nothing here reads a clock, logs, waits or touches a socket.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from typing import Any
+
+from dmvpn_lab.answers import Counters, MulticastEntry, NhrpEntry, NhsEntry
+from dmvpn_lab.errors import DecodeError
+from dmvpn_lab.nhrp import counters, multicast, views
+from dmvpn_lab.nhrp.actions import (
+    Action,
+    InstallNeighbour,
+    Notify,
+    RemoveNeighbour,
+    SendPacket,
+)
+from dmvpn_lab.nhrp.cache import Binding, Cache
+from dmvpn_lab.nhrp.client import Client
+from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.constants import ErrorCode, PacketType
+from dmvpn_lab.nhrp.extensions import KNOWN, authentic
+from dmvpn_lab.nhrp.packet import ChecksumError, Packet, decode, encode, error_indication
+from dmvpn_lab.nhrp.server import Server
+from dmvpn_lab.nhrp.tunnel import Tunnel
+
+
+class Agent:
+    """All tunnels of one router, joined into domains by their network-id."""
+
+    def __init__(self, config: Iterable[TunnelConfig], rng: random.Random) -> None:
+        self.domains: dict[int, Cache] = {}
+        self.tunnels: dict[str, Tunnel] = {}
+        first_id = rng.getrandbits(31)  # random: an off-path attacker must not guess it
+        for each in config:
+            cache = self.domains.setdefault(each.network_id, Cache())
+            self.tunnels[each.name] = Tunnel(each, cache)
+        self._client = Client(rng, first_id)
+        self._server = Server()
+
+    # --- what happens to the tunnels -----------------------------------------------------------
+
+    def source_changed(self, interface: str, nbma: IPv4Address | None, now: float) -> list[Action]:
+        """The tunnel has a (new) source address, or has lost it (None)."""
+        tunnel = self.tunnels[interface]
+        old, tunnel.nbma = tunnel.nbma, nbma
+        if nbma == old:
+            return []
+        if nbma is None:
+            facts = {"interface": interface, "reason": "the source interface has no address"}
+            return [*self._changed(interface, old, nbma), Notify("tunnel-down", facts),
+                    *self._client.stop(tunnel)]  # fmt: skip
+        actions: list[Action] = []
+        if not tunnel.installed:
+            actions += self._static_maps(tunnel, now)
+        if old is None:
+            actions.append(Notify("tunnel-up", {"interface": interface, "nbma": str(nbma)}))
+        trigger = "source-changed" if tunnel.had_source else "tunnel-up"
+        if tunnel.had_source:
+            actions += self._changed(interface, old, nbma)
+        tunnel.had_source = True
+        return [*actions, *self._client.register(tunnel, trigger, now)]
+
+    def shutdown(self, now: float) -> list[Action]:
+        """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
+        return [Notify("tunnel-down", {"interface": name, "reason": "the agent ends"})
+                for name, tunnel in self.tunnels.items() if tunnel.nbma is not None]  # fmt: skip
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def deadline(self) -> float | None:
+        """When `tick` is due, monotonic seconds; None when nothing is."""
+        due = [cache.deadline() for cache in self.domains.values()]
+        due += [registration.due for tunnel in self.tunnels.values() for registration in tunnel.registrations]
+        return min((each for each in due if each is not None), default=None)
+
+    def tick(self, now: float) -> list[Action]:
+        """Do what is due: expire bindings, retransmit, renew."""
+        actions: list[Action] = []
+        for cache in self.domains.values():
+            for binding in cache.expire(now):
+                actions += self._gone(binding, "peer-expired")
+        for tunnel in self.tunnels.values():
+            actions += self._client.tick(tunnel, now)
+        return actions
+
+    # --- packets --------------------------------------------------------------------------------
+
+    def receive(self, interface: str, data: bytes, nbma: IPv4Address | None, now: float) -> list[Action]:
+        """A packet came in. `nbma` is the outer source; None on point-to-point GRE."""
+        tunnel = self.tunnels[interface]
+        outer = nbma or tunnel.config.destination
+        if outer is None:
+            return []
+        try:
+            packet = decode(data)
+        except ChecksumError:
+            tunnel.counters[counters.BAD_CHECKSUM] += 1
+            return []
+        except DecodeError:
+            tunnel.counters[counters.MALFORMED] += 1
+            return []
+        tunnel.counters[counters.received(packet.type)] += 1
+        refusal = self._unacceptable(tunnel, packet)
+        if refusal is not None:
+            return self._error(tunnel, outer, packet, data, refusal)
+        return self._dispatch(tunnel, packet, outer, now)
+
+    def installed(self, token: int, ok: bool, now: float) -> list[Action]:
+        """The kernel's verdict on an `InstallNeighbour` with that token."""
+        return self._server.installed(token, ok, now)
+
+    def _dispatch(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
+        match packet.type:
+            case PacketType.REGISTRATION_REQUEST:
+                return self._server.registration(tunnel, packet, outer, now)
+            case PacketType.REGISTRATION_REPLY:
+                return self._client.reply(tunnel, packet, outer, now)
+            case PacketType.RESOLUTION_REQUEST:
+                return self._server.resolution(tunnel, packet, outer, now)
+            case PacketType.PURGE_REQUEST:
+                return self._purge(tunnel, packet, outer)
+            case PacketType.ERROR_INDICATION:
+                return self._client.error(tunnel, packet, outer)
+            case PacketType.RESOLUTION_REPLY | PacketType.PURGE_REPLY:
+                # This agent asks neither question, so it knows no such reply.
+                tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            case PacketType.TRAFFIC_INDICATION:
+                pass  # counted above; this agent makes no shortcuts
+            case _:
+                tunnel.counters[counters.UNKNOWN_TYPE] += 1
+        return []
+
+    def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
+        """Forget bindings at the registrant's own wish, and nobody else's (section 5.2.5)."""
+        gone, reply = self._server.purge(tunnel, packet, outer)
+        actions: list[Action] = []
+        for binding in gone:
+            actions += self._gone(binding, "peer-expired")
+        return actions + reply
+
+    def _unacceptable(self, tunnel: Tunnel, packet: Packet) -> tuple[int, str] | None:
+        """(error code, counter) when the packet must not be used."""
+        if packet.type == PacketType.ERROR_INDICATION:
+            return None
+        if not authentic(packet.extensions or (), tunnel.config.authentication):
+            return ErrorCode.AUTHENTICATION_FAILURE, counters.BAD_AUTHENTICATION
+        if packet.hop_count == 0:
+            return ErrorCode.HOP_COUNT_EXCEEDED, counters.HOP_COUNT_EXCEEDED
+        if any(e.compulsory and e.type not in KNOWN for e in packet.extensions or ()):
+            return ErrorCode.UNRECOGNIZED_EXTENSION, counters.UNKNOWN_COMPULSORY_EXTENSION
+        return None
+
+    def _error(
+        self,
+        tunnel: Tunnel,
+        outer: IPv4Address,
+        packet: Packet,
+        data: bytes,
+        refusal: tuple[int, str],
+    ) -> list[Action]:
+        code, counter = refusal
+        tunnel.counters[counter] += 1
+        tunnel.counters[counters.error(code, direction="sent")] += 1
+        answer = error_indication(data, code, 0, tunnel.nbma, tunnel.config.address.ip)
+        actions: list[Action] = [SendPacket(tunnel.name, outer, encode(answer))]
+        if packet.type == PacketType.REGISTRATION_REQUEST:
+            facts = {"interface": tunnel.name, "protocol": str(packet.source_protocol), "nbma": str(outer),
+                     "code": code, "meaning": counter}  # fmt: skip
+            actions.append(Notify("peer-refused", facts))
+        return actions
+
+    # --- helpers --------------------------------------------------------------------------------
+
+    def _static_maps(self, tunnel: Tunnel, now: float) -> list[Action]:
+        tunnel.installed = True
+        actions: list[Action] = []
+        for protocol, nbma in tunnel.config.static_maps:
+            servers = protocol in tunnel.config.nhs
+            tunnel.cache.bind(Binding(tunnel.name, protocol, nbma, now, static=True, nhs=servers))
+            if tunnel.config.mode == "multipoint":
+                actions.append(InstallNeighbour(tunnel.name, protocol, nbma))
+        if tunnel.config.map_multicast:
+            actions += tunnel.multicast_actions()
+        return actions
+
+    def _gone(self, binding: Binding, event: str) -> list[Action]:
+        facts = {
+            "interface": binding.interface,
+            "protocol": str(binding.protocol),
+            "nbma": str(binding.nbma),
+        }
+        tunnel = self.tunnels[binding.interface]
+        return [RemoveNeighbour(binding.interface, binding.protocol), *tunnel.multicast_actions(),
+                Notify(event, facts)]  # fmt: skip
+
+    def _changed(self, interface: str, old: IPv4Address | None, new: IPv4Address | None) -> list[Action]:
+        facts: dict[str, Any] = {
+            "interface": interface,
+            "old": old and str(old),
+            "new": new and str(new),
+        }
+        return [Notify("nbma-changed", facts)]
+
+    # --- what to show -----------------------------------------------------------------------------
+
+    def nhrp(self, now: float) -> list[NhrpEntry]:
+        """The cache of every domain."""
+        return [views.nhrp_entry(b, self.tunnels[b.interface], now)
+                for cache in self.domains.values() for b in cache]  # fmt: skip
+
+    def nhs(self, now: float) -> list[NhsEntry]:
+        """The next hop servers of every tunnel."""
+        return [views.nhs_entry(r, t, now) for t in self.tunnels.values() for r in t.registrations]
+
+    def multicast(self) -> list[MulticastEntry]:
+        """The multicast peers of every tunnel; the shell fills in the copies sent."""
+        return [MulticastEntry(interface=t.name, nbma=str(nbma), origin=origin, packets=0)
+                for t in self.tunnels.values()
+                for nbma, origin in multicast.peers(t.config, t.cache).items()]  # fmt: skip
+
+    def counters(self) -> Counters:
+        """Every counter that is not zero, by tunnel."""
+        return {name: dict(sorted(tunnel.counters.items())) for name, tunnel in self.tunnels.items()}

@@ -1,0 +1,163 @@
+"""The client's half of the agent: registration requests out, replies in."""
+
+from __future__ import annotations
+
+import random
+from ipaddress import IPv4Address
+from typing import Any
+
+from dmvpn_lab.nhrp import counters
+from dmvpn_lab.nhrp.actions import Action, Notify, SendPacket
+from dmvpn_lab.nhrp.cie import Cie
+from dmvpn_lab.nhrp.constants import (
+    PREFIX_WHOLE,
+    CieCode,
+    ExtensionType,
+    PacketType,
+    RegistrationFlag,
+    meaning,
+)
+from dmvpn_lab.nhrp.extensions import Extension, authentication
+from dmvpn_lab.nhrp.nhc import OUTSTANDING, TRIES_TO_REPORT, Event, Registration, State
+from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.tunnel import Tunnel
+
+ID_MASK = 0xFFFFFFFF
+
+
+class Client:
+    """Registers tunnels with their servers."""
+
+    def __init__(self, rng: random.Random, first_id: int) -> None:
+        self._rng = rng
+        self._last_id = first_id
+
+    def register(self, tunnel: Tunnel, trigger: str, now: float) -> list[Action]:
+        """Begin anew with every server of a tunnel that has (another) source address."""
+        actions: list[Action] = []
+        for registration in tunnel.registrations:
+            registration.move(Event.SOURCE)
+            registration.valid_until = None
+            registration.begin(self._next_id())
+            actions += self._send(tunnel, registration, trigger, now)
+        return actions
+
+    def stop(self, tunnel: Tunnel) -> list[Action]:
+        """The tunnel has no source address any more."""
+        for registration in tunnel.registrations:
+            registration.stop()
+        return []
+
+    def tick(self, tunnel: Tunnel, now: float) -> list[Action]:
+        """Retransmit or renew what is due."""
+        actions: list[Action] = []
+        for registration in tunnel.registrations:
+            if registration.due is not None and registration.due <= now:
+                actions += self._due(tunnel, registration, now)
+        return actions
+
+    def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
+        """A registration reply. Only one that answers an outstanding request counts."""
+        registration = self._match(tunnel, packet, outer)
+        if registration is None:
+            tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            return []
+        code = packet.cies[0].code if packet.cies else CieCode.SUCCESS
+        facts: dict[str, Any] = {"interface": tunnel.name, "nhs": str(registration.nhs)}
+        if code == CieCode.SUCCESS:
+            config = tunnel.config
+            registration.succeeded(now, config.holding_time_s, config.renewal_s)
+            facts |= {"nbma": str(registration.nbma), "request_id": registration.request_id}
+            return [Notify("registered", facts)]
+        registration.refused(now, meaning(code), self._rng)
+        facts |= {"code": code, "meaning": meaning(code)}
+        return [Notify("registration-refused", facts)]
+
+    def error(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
+        """An error indication: noted, never answered (section 5.2.7)."""
+        tunnel.counters[counters.error(packet.error_code, direction="received")] += 1
+        for registration in tunnel.registrations:
+            if registration.state in OUTSTANDING and tunnel.config.nbma_of(registration.nhs) == outer:
+                registration.last_error = f"error indication, code {packet.error_code}"
+        return []
+
+    def _due(self, tunnel: Tunnel, registration: Registration, now: float) -> list[Action]:
+        """The timer of a registration ran out."""
+        actions: list[Action] = []
+        if registration.state is State.RENEWING and now >= (registration.valid_until or 0.0):
+            registration.move(Event.EXPIRED)
+        renewal = registration.state is not State.REGISTERING and registration.state is not State.RENEWING
+        if renewal:
+            registration.begin(self._next_id())
+        elif registration.tries == TRIES_TO_REPORT:
+            registration.requests_failed += 1
+            facts = {
+                "interface": tunnel.name,
+                "nhs": str(registration.nhs),
+                "tries": registration.tries,
+            }
+            actions.append(Notify("registration-timeout", facts))
+        registration.move(Event.TIMER)
+        return actions + self._send(tunnel, registration, "timer" if renewal else "retransmit", now)
+
+    def _send(self, tunnel: Tunnel, registration: Registration, trigger: str, now: float) -> list[Action]:
+        nbma = tunnel.config.nbma_of(registration.nhs)
+        if nbma is None or tunnel.nbma is None:
+            return []
+        registration.nbma = tunnel.nbma
+        registration.sent(now, self._rng)
+        tunnel.counters[counters.sent(PacketType.REGISTRATION_REQUEST)] += 1
+        data = encode(self._request(tunnel, registration, nbma))
+        facts = {
+            "interface": tunnel.name,
+            "nhs": str(registration.nhs),
+            "nbma": str(tunnel.nbma),
+            "request_id": registration.request_id,
+            "trigger": trigger,
+        }
+        return [SendPacket(tunnel.name, nbma, data), Notify("registration-sent", facts)]
+
+    def _request(self, tunnel: Tunnel, registration: Registration, server: IPv4Address) -> Packet:
+        """A request as IOS makes it: one entry, extensions 3, 4, 5, 7, 9."""
+        config = tunnel.config
+        kinds = [
+            ExtensionType.RESPONDER_ADDRESS,
+            ExtensionType.FORWARD_TRANSIT_NHS,
+            ExtensionType.REVERSE_TRANSIT_NHS,
+        ]
+        extensions = [Extension(kind) for kind in kinds]
+        if config.authentication:
+            extensions.append(authentication(config.authentication))
+        # Section 5.2.3: prefix length 0xFF goes with the uniqueness bit.
+        return Packet(
+            PacketType.REGISTRATION_REQUEST,
+            flags=RegistrationFlag.UNIQUE if config.unique else 0,
+            request_id=registration.request_id,
+            source_nbma=tunnel.nbma,
+            source_protocol=config.address.ip,
+            destination_protocol=registration.nhs,
+            cies=(
+                Cie(
+                    prefix_length=PREFIX_WHOLE if config.unique else 32,
+                    mtu=config.mtu,
+                    holding_time_s=config.holding_time_s,
+                ),
+            ),
+            extensions=tuple(extensions),
+        )
+
+    def _match(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> Registration | None:
+        for registration in tunnel.registrations:
+            if (
+                registration.state in OUTSTANDING
+                and packet.request_id == registration.request_id
+                and packet.destination_protocol == registration.nhs
+                and packet.source_protocol == tunnel.config.address.ip
+                and tunnel.config.nbma_of(registration.nhs) == outer
+            ):
+                return registration
+        return None
+
+    def _next_id(self) -> int:
+        self._last_id = (self._last_id + 1) & ID_MASK
+        return self._last_id

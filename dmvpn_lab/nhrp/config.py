@@ -1,0 +1,50 @@
+"""What a tunnel's NHRP is configured with; the words are those of `ip nhrp ...` on a router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Literal
+
+CACHE_LIMIT = 16384
+"""Dynamic bindings in a domain at the most; one more is refused with code 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelConfig:
+    """One GRE interface of a router."""
+
+    name: str
+    mode: Literal["multipoint", "point-to-point"]
+    source: str
+    """Interface whose address is the NBMA address."""
+    address: IPv4Interface
+    network_id: int
+    """Equal ids join tunnels of a router into one domain. Never on the wire."""
+    mtu: int
+    """Octets."""
+    key: int | None = None
+    destination: IPv4Address | None = None
+    """The far NBMA address of point-to-point GRE."""
+    authentication: str | None = None
+    holding_time_s: int = 7200
+    registration_interval_s: int | None = None
+    """None: a third of the holding time."""
+    unique: bool = True
+    nhs: tuple[IPv4Address, ...] = ()
+    static_maps: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
+    """(protocol, NBMA) pairs."""
+    map_multicast: tuple[IPv4Address, ...] = ()
+    map_multicast_dynamic: bool = False
+
+    @property
+    def renewal_s(self) -> float:
+        """Seconds from a registration to the next (section 5.2.3 asks for a third)."""
+        return self.registration_interval_s or self.holding_time_s / 3
+
+    def nbma_of(self, protocol: IPv4Address) -> IPv4Address | None:
+        """Where the static maps (or the point-to-point destination) say that address is."""
+        for mapped, nbma in self.static_maps:
+            if mapped == protocol:
+                return nbma
+        return self.destination

@@ -1,0 +1,141 @@
+"""The next hop server: judges registration requests and makes the replies (section 5.2.4).
+
+Pure decisions; `agent.py` carries them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from dmvpn_lab.nhrp.cache import Binding, Cache
+from dmvpn_lab.nhrp.cie import Cie, encode_cie
+from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.constants import (
+    CieCode,
+    ExtensionType,
+    PacketType,
+    RegistrationFlag,
+    ResolutionFlag,
+)
+from dmvpn_lab.nhrp.extensions import Extension, authentication
+from dmvpn_lab.nhrp.packet import HOP_COUNT, Packet
+
+WHOLE_PREFIXES = frozenset({0, 32, 255})
+"""Prefix lengths that mean one address: the RFC's 0 and 255, and what IOS sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do about one registration request."""
+
+    protocol: IPv4Address
+    nbma: IPv4Address
+    holding_time_s: int
+    unique: bool
+    code: int
+
+
+def judge(request: Packet, outer: IPv4Address, tunnel: TunnelConfig, cache: Cache) -> Verdict | None:
+    """The verdict on a registration request; None when it is not one that can be answered.
+
+    The binding is to the outer source address: that is where answers reach the client, also
+    through a NAT.
+    """
+    cie = request.cies[0] if request.cies else None
+    protocol = (cie.protocol if cie else None) or request.source_protocol
+    if cie is None or not isinstance(protocol, IPv4Address):
+        return None
+    unique = bool(request.flags & RegistrationFlag.UNIQUE)
+    code = _code(request, cie, protocol, outer, tunnel, cache)
+    return Verdict(protocol, outer, cie.holding_time_s, unique, code)
+
+
+def _code(
+    request: Packet,
+    cie: Cie,
+    protocol: IPv4Address,
+    outer: IPv4Address,
+    tunnel: TunnelConfig,
+    cache: Cache,
+) -> int:
+    # One client, one address: others would let a client claim its neighbours' addresses.
+    whole = len(request.cies) == 1 and cie.prefix_length in WHOLE_PREFIXES
+    if not whole or not _may_register(protocol, tunnel):
+        return CieCode.ADMINISTRATIVELY_PROHIBITED
+    if not cie.holding_time_s:
+        return CieCode.ADMINISTRATIVELY_PROHIBITED
+    existing = cache.get(protocol)
+    if existing is None:
+        return CieCode.INSUFFICIENT_RESOURCES if cache.full else CieCode.SUCCESS
+    if existing.static:
+        return CieCode.ADMINISTRATIVELY_PROHIBITED
+    if existing.unique and existing.nbma != outer:
+        # Also for a request without the bit: else any client could take a unique address away.
+        return CieCode.ALREADY_REGISTERED
+    return CieCode.SUCCESS
+
+
+def _may_register(protocol: IPv4Address, tunnel: TunnelConfig) -> bool:
+    network = tunnel.address.network
+    special = (network.network_address, network.broadcast_address, tunnel.address.ip)
+    return protocol in network and (network.prefixlen >= 31 or protocol not in special)
+
+
+def registration_reply(request: Packet, code: int, tunnel: TunnelConfig, nbma: IPv4Address | None) -> Packet:
+    """The answer to a registration request. A refusal carries holding time 0."""
+    cie = request.cies[0]
+    holding_time_s = cie.holding_time_s if code == CieCode.SUCCESS else 0
+    return replace(
+        request,
+        type=PacketType.REGISTRATION_REPLY,
+        hop_count=HOP_COUNT,
+        cies=(replace(cie, code=code, holding_time_s=holding_time_s),),
+        extensions=_answer_extensions(request, tunnel, nbma),
+    )
+
+
+def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelConfig, nbma: IPv4Address | None,
+                     now: float) -> Packet:  # fmt: skip
+    """An authoritative answer from the cache, or code 12 (sections 5.2.1 and 5.2.2)."""
+    flags = request.flags | ResolutionFlag.AUTHORITATIVE
+    if binding is None:
+        cie = Cie(code=CieCode.NO_BINDING)
+    else:
+        left = tunnel.holding_time_s if binding.expires is None else int(binding.expires - now)
+        cie = Cie(
+            prefix_length=32,
+            mtu=tunnel.mtu,
+            holding_time_s=max(1, left),
+            nbma=binding.nbma,
+            protocol=binding.protocol,
+        )
+        flags |= ResolutionFlag.UNIQUE if binding.unique else 0
+    return replace(
+        request,
+        type=PacketType.RESOLUTION_REPLY,
+        hop_count=HOP_COUNT,
+        flags=int(flags),
+        cies=(cie,),
+        extensions=_answer_extensions(request, tunnel, nbma),
+    )
+
+
+def _answer_extensions(
+    request: Packet, tunnel: TunnelConfig, nbma: IPv4Address | None
+) -> tuple[Extension, ...] | None:
+    """The request's extensions in their order, with our answers in them (section 5.3)."""
+    if request.extensions is None:
+        return (authentication(tunnel.authentication),) if tunnel.authentication else None
+    answered = []
+    for extension in request.extensions:
+        if extension.type == ExtensionType.RESPONDER_ADDRESS:
+            us = Cie(prefix_length=32, mtu=tunnel.mtu, holding_time_s=tunnel.holding_time_s,
+                     nbma=nbma, protocol=tunnel.address.ip)  # fmt: skip
+            answered.append(replace(extension, value=encode_cie(us)))
+        elif extension.type == ExtensionType.AUTHENTICATION:
+            if tunnel.authentication:
+                answered.append(authentication(tunnel.authentication))
+        else:
+            answered.append(extension)
+    return tuple(answered)

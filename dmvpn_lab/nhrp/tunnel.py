@@ -1,0 +1,46 @@
+"""The state of one tunnel: its source address, its registrations, its counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from dmvpn_lab.nhrp import multicast
+from dmvpn_lab.nhrp.actions import Action, Notify, SetMulticastPeers
+from dmvpn_lab.nhrp.cache import Cache
+from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.counters import TunnelCounters
+from dmvpn_lab.nhrp.nhc import Registration
+
+
+@dataclass(slots=True)
+class Tunnel:
+    """One GRE interface at work."""
+
+    config: TunnelConfig
+    cache: Cache
+    """Of its domain, shared with other tunnels of the same network-id."""
+    nbma: IPv4Address | None = None
+    had_source: bool = False
+    installed: bool = False
+    """The static maps are in place."""
+    registrations: list[Registration] = field(init=False)
+    counters: TunnelCounters = field(default_factory=TunnelCounters)
+    _multicast: frozenset[IPv4Address] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.registrations = [Registration(nhs) for nhs in self.config.nhs]
+
+    @property
+    def name(self) -> str:
+        """Of the interface."""
+        return self.config.name
+
+    def multicast_actions(self) -> list[Action]:
+        """What to do if the multicast set is not what it was."""
+        peers = frozenset(multicast.peers(self.config, self.cache))
+        if peers == self._multicast:
+            return []
+        self._multicast = peers
+        facts = {"interface": self.name, "peers": sorted(map(str, peers))}
+        return [SetMulticastPeers(self.name, peers), Notify("multicast-changed", facts)]

@@ -1,0 +1,50 @@
+"""From the core's state to the answers of the control socket."""
+
+from __future__ import annotations
+
+from dmvpn_lab.answers import NhrpEntry, NhsEntry
+from dmvpn_lab.nhrp.cache import Binding
+from dmvpn_lab.nhrp.nhc import Registration, State
+from dmvpn_lab.nhrp.tunnel import Tunnel
+
+
+def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
+    """One cache entry."""
+    config = tunnel.config
+    multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and not binding.static)
+    flags = {
+        "multicast": multicast,
+        "nhs": binding.nhs,
+        "registered": not binding.static,
+        "unique": binding.unique,
+    }
+    return NhrpEntry(
+        interface=binding.interface,
+        network_id=config.network_id,
+        protocol=str(binding.protocol),
+        prefix_length=32,
+        nbma=str(binding.nbma),
+        type="static" if binding.static else "dynamic",
+        flags=sorted(name for name, on in flags.items() if on),
+        holding_time_s=binding.holding_time_s,
+        expires_in_s=None if binding.expires is None else round(binding.expires - now, 3),
+        created_s_ago=round(now - binding.created, 3),
+    )
+
+
+def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntry:
+    """One next hop server. A renewal under way still counts as registered."""
+    state = State.REGISTERED if registration.state is State.RENEWING else registration.state
+    nbma = tunnel.config.nbma_of(registration.nhs)
+    renewing = registration.state is State.REGISTERED and registration.due is not None
+    return NhsEntry(
+        interface=tunnel.name,
+        protocol=str(registration.nhs),
+        nbma=None if nbma is None else str(nbma),
+        state=state.value,
+        requests_sent=registration.requests_sent,
+        requests_failed=registration.requests_failed,
+        replies_received=registration.replies_received,
+        renews_in_s=round(registration.due - now, 3) if renewing and registration.due else None,
+        last_error=registration.last_error,
+    )
