@@ -169,7 +169,7 @@ def _architecture() -> Fact:
 def _room() -> Fact:
     free = shutil.disk_usage(Path.home()).free
     return Fact("disk space", free > 6e9, f"{free / 1e9:.0f} GB free in {Path.home()}",
-                "the machine's image needs 6 GB while it is built: free room or set DMVPN_LAB_CACHE")  # fmt: skip
+                "building needs 6 GB: free room or set DMVPN_LAB_CACHE")  # fmt: skip
 
 
 def _which(name: str) -> str | None:

@@ -1,0 +1,44 @@
+"""`python3 -m dmvpn_lab.daemon --config FILE`: the NHRP agent of one router."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from pyroute2 import AsyncIPRoute
+
+from dmvpn_lab.daemon.config import AgentConfig, load
+from dmvpn_lab.daemon.service import Service
+from dmvpn_lab.errors import DmvpnLabError
+
+DEFAULT_CONFIG = Path("/etc/dmvpn-lab/agent.json")
+
+
+def main() -> int:
+    """Entry point. Exit codes: 0 ended by a signal, 2 the configuration is wrong."""
+    parser = argparse.ArgumentParser(prog="dmvpn-agent", description="The NHRP agent of one router.")
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="JSON file (%(default)s)")
+    try:
+        run(load(parser.parse_args().config))
+    except DmvpnLabError as error:
+        print(f"dmvpn-agent: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def run(config: AgentConfig) -> None:
+    """Run an agent in this process until it is told to end."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    asyncio.run(_serve(config))
+
+
+async def _serve(config: AgentConfig) -> None:
+    async with AsyncIPRoute() as netlink:
+        await Service(config, netlink).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Reads the agent's configuration file: JSON, written by the lab side or by hand.
+
+{"version": 1, "control": "/run/dmvpn-lab/agent.sock", "tunnels": [{"name": "tunnel0", ...}]}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from dmvpn_lab.errors import UsageError
+from dmvpn_lab.nhrp.config import TunnelConfig
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """Everything that one agent is told."""
+
+    control: Path
+    """Where its control socket goes."""
+    tunnels: tuple[TunnelConfig, ...]
+
+
+def load(path: Path) -> AgentConfig:
+    """Read a configuration. Raises UsageError that says what is wrong and where."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint="name the file with --config") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from error
+    try:
+        return parse(document)
+    except KeyError as error:
+        raise UsageError(f"{path}: the key {error} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def parse(document: dict[str, Any]) -> AgentConfig:
+    """From the JSON document. Raises KeyError, TypeError or ValueError."""
+    if document["version"] != VERSION:
+        raise ValueError(f"version {document['version']}, this agent reads {VERSION}")
+    tunnels = tuple(_tunnel(each) for each in document["tunnels"])
+    if not tunnels:
+        raise ValueError("no tunnels: an agent needs one at least")
+    return AgentConfig(Path(document["control"]), tunnels)
+
+
+def _tunnel(each: dict[str, Any]) -> TunnelConfig:
+    mode, destination = each["mode"], each.get("destination")
+    if mode not in ("multipoint", "point-to-point"):
+        raise ValueError(f"tunnel {each['name']}: mode {mode!r} is neither multipoint nor point-to-point")
+    if (destination is None) != (mode == "multipoint"):
+        raise ValueError(f"tunnel {each['name']}: a destination goes with point-to-point, and only there")
+    return TunnelConfig(
+        name=each["name"],
+        mode=mode,
+        source=each["source"],
+        address=IPv4Interface(each["address"]),
+        network_id=each["network_id"],
+        mtu=each["mtu"],
+        key=each.get("key"),
+        destination=None if destination is None else IPv4Address(destination),
+        authentication=each.get("authentication"),
+        holding_time_s=each["holding_time_s"],
+        registration_interval_s=each.get("registration_interval_s"),
+        unique=each["unique"],
+        nhs=tuple(IPv4Address(nhs) for nhs in each.get("nhs", ())),
+        static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
+        map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
+        map_multicast_dynamic=each.get("map_multicast_dynamic", False),
+    )

@@ -1,0 +1,93 @@
+"""Reads a node's configuration file: what its first process sets up and starts.
+
+{"version": 1, "hostname": "spoke-a", "interfaces": [...], "routes": [...], "sysctls": {...},
+ "nft": "...", "services": [...], "agent": true}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dmvpn_lab.errors import UsageError
+
+VERSION = 1
+PATH = Path("/etc/dmvpn-lab/node.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One interface to configure once it is there."""
+
+    name: str
+    mtu: int
+    addresses: tuple[str, ...]
+    mac: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One program to run."""
+
+    name: str
+    argv: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    """Services that must be ready before this one starts."""
+    ready: str | None = None
+    """A path that appears when it is ready; None: it is as soon as it runs."""
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Everything that a node's first process is told."""
+
+    hostname: str
+    interfaces: tuple[Interface, ...]
+    routes: tuple[tuple[str, str], ...]
+    """(destination, via) pairs; the destination may be `default`."""
+    sysctls: tuple[tuple[str, str], ...]
+    nft: str
+    services: tuple[Service, ...]
+    agent: bool
+
+
+def load(path: Path = PATH) -> NodeConfig:
+    """Read a node's configuration. Raises UsageError that says what is wrong."""
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except KeyError as error:
+        raise UsageError(f"{path}: the key {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def parse(document: dict[str, Any]) -> NodeConfig:
+    """From the JSON document. Raises KeyError, TypeError or ValueError."""
+    if document["version"] != VERSION:
+        raise ValueError(f"version {document['version']}, this node reads {VERSION}")
+    services = tuple(
+        Service(
+            s["name"], tuple(s["argv"]), tuple(s.get("after", ())), s.get("ready"), s.get("restart", False)
+        )
+        for s in document["services"]
+    )
+    unknown = {name for s in services for name in s.after} - {s.name for s in services}
+    if unknown:
+        raise ValueError(f"a service waits for {', '.join(sorted(unknown))}, which is not there")
+    return NodeConfig(
+        hostname=document["hostname"],
+        interfaces=tuple(
+            Interface(i["name"], i["mtu"], tuple(i.get("addresses", ())), i.get("mac"))
+            for i in document["interfaces"]
+        ),
+        routes=tuple((r["destination"], r["via"]) for r in document.get("routes", ())),
+        sysctls=tuple(document.get("sysctls", {}).items()),
+        nft=document.get("nft", ""),
+        services=services,
+        agent=document["agent"],
+    )

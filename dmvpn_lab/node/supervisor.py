@@ -1,0 +1,145 @@
+"""Starts a node's services in the order of their needs, in parallel, and reaps what ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from dmvpn_lab.node.config import Service
+
+LOGS = Path("/run/dmvpn-lab/log")
+STEP_S = 0.02
+"""How often a readiness path is looked for while a service starts."""
+BACKOFF_S = (0.2, 1.0, 5.0)
+STABLE_S = 30.0
+WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+
+Start = Callable[[], int]
+"""Starts one child; returns its PID."""
+
+
+class Supervisor:
+    """The children of a node's first process."""
+
+    def __init__(self) -> None:
+        self._pids: dict[int, str] = {}
+        self._starts: dict[str, Start] = {}
+        self._restarting: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        self._since: dict[str, float] = {}
+        self.ending = False
+        signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+
+    def run(self, name: str, start: Start, *, restart: bool) -> None:
+        """Start a child under this name; with `restart`, again whenever it ends."""
+        self._starts[name] = start
+        if restart:
+            self._restarting.add(name)
+        self._since[name] = time.monotonic()
+        self._pids[start()] = name
+
+    def start_services(self, services: tuple[Service, ...]) -> None:
+        """Start all; return when all are ready, or the node is told to end."""
+        waiting = {service.name: service for service in services}
+        starting: dict[str, Service] = {}
+        ready: set[str] = set()
+        while (waiting or starting) and not self.ending:
+            for service in [s for s in waiting.values() if ready.issuperset(s.after)]:
+                del waiting[service.name]
+                self.run(service.name, lambda s=service: spawn(s), restart=service.restart)  # type: ignore[misc]
+                starting[service.name] = service
+            for service in [s for s in starting.values() if s.ready is None or Path(s.ready).exists()]:
+                del starting[service.name]
+                ready.add(service.name)
+            if waiting or starting:
+                self.wait(STEP_S)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Handle one signal, or whatever is due by then."""
+        if self._due:
+            soonest = max(0.0, min(self._due.values()) - time.monotonic())
+            timeout_s = soonest if timeout_s is None else min(timeout_s, soonest)
+        info = signal.sigwaitinfo(WATCHED) if timeout_s is None else signal.sigtimedwait(WATCHED, timeout_s)
+        if info is not None and info.si_signo != signal.SIGCHLD:
+            self.ending = True
+        self._reap()
+        for name in [name for name, due in self._due.items() if due <= time.monotonic()]:
+            del self._due[name]
+            self.run(name, self._starts[name], restart=True)
+
+    def end(self) -> None:
+        """Ask all children to end; the kernel kills the rest when the first process exits."""
+        for pid in tuple(self._pids):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 5.0
+        while self._pids and time.monotonic() < deadline:
+            signal.sigtimedwait(WATCHED, 0.1)
+            self._reap()
+
+    def _reap(self) -> None:
+        """Collect every ended child, also orphans of others: this is the first process."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            name = self._pids.pop(pid, None)
+            if name is not None and not self.ending:
+                self._ended(name, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, name: str, code: int) -> None:
+        print(f"{name} ended with {code}", file=sys.stderr, flush=True)
+        if name not in self._restarting:
+            return
+        lived_s = time.monotonic() - self._since[name]
+        failures = 0 if lived_s > STABLE_S else self._failures.get(name, 0)
+        self._failures[name] = failures + 1
+        self._due[name] = time.monotonic() + BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+
+
+def spawn(service: Service) -> int:
+    """Start a program with its output in its log. Returns its PID."""
+    with open(LOGS / f"{service.name}.log", "ab") as log:
+        process = subprocess.Popen(
+            service.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=unblock,
+        )
+    process.returncode = 0  # reaped by the supervisor, not by this object
+    return process.pid
+
+
+def fork(name: str, run: Callable[[], None]) -> int:
+    """Start a child that goes on in this interpreter. Returns its PID."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        unblock()
+        with open(LOGS / f"{name}.log", "ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        run()
+        code = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def unblock() -> None:
+    """A child gets its signals as usual."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
