@@ -50,6 +50,8 @@ class NodeConfig:
     """(destination, via) pairs; the destination may be `default`."""
     sysctls: tuple[tuple[str, str], ...]
     nft: str
+    directories: tuple[tuple[str, str], ...]
+    """(path, owner) of folders to make on the node's empty /run."""
     services: tuple[Service, ...]
     agent: bool
 
@@ -88,6 +90,7 @@ def parse(document: dict[str, Any]) -> NodeConfig:
         routes=tuple((r["destination"], r["via"]) for r in document.get("routes", ())),
         sysctls=tuple(document.get("sysctls", {}).items()),
         nft=document.get("nft", ""),
+        directories=tuple(document.get("directories", {}).items()),
         services=services,
         agent=document["agent"],
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,6 +39,7 @@ def run(node: config.NodeConfig) -> None:
     began = time.monotonic()
     phases: dict[str, float] = {}
     supervisor = Supervisor()
+    make_directories(node)
     apply_nft(node.nft)  # before any interface is up: nothing may leave in clear
     apply_sysctls(node)
     asyncio.run(interfaces.set_up(node))
@@ -56,6 +58,13 @@ def run(node: config.NodeConfig) -> None:
 def start_agent() -> None:
     """The NHRP agent, in a fork of this process."""
     agent.run(load_agent(agent.DEFAULT_CONFIG))
+
+
+def make_directories(node: config.NodeConfig) -> None:
+    """Folders on /run that services expect, each with its owner."""
+    for path, owner in node.directories:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        shutil.chown(path, owner, owner)
 
 
 def apply_nft(ruleset: str) -> None:

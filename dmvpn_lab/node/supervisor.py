@@ -133,7 +133,7 @@ def fork(name: str, run: Callable[[], None]) -> int:
             os.dup2(log.fileno(), 2)
         run()
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a forked child must not return into its parent's code
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()

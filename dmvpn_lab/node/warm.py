@@ -88,7 +88,7 @@ def _first(name: str, lower: str, folder: Path, error_w: int) -> None:
         code = init.main()
     except OSError as error:
         os.write(error_w, str(error).encode())
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a forked child must not return into its parent's code
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()

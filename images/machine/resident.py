@@ -43,8 +43,19 @@ PORT = 4545
 WARM = "/run/dmvpn-lab/warm.sock"
 NODE_IMPORTS = ("asyncio", "ipaddress", "logging", "random", "pyroute2.iproute.linux")
 LAB_IMPORTS = (
-    "pydantic", "yaml", "typer", "rich.console", "rich.table", "rich.progress", "rich.live",
-    "rich.traceback", "pytest", "hypothesis", "xml.etree.ElementTree", "difflib", "tempfile",
+    "pydantic",
+    "yaml",
+    "typer",
+    "rich.console",
+    "rich.table",
+    "rich.progress",
+    "rich.live",
+    "rich.traceback",
+    "pytest",
+    "hypothesis",
+    "xml.etree.ElementTree",
+    "difflib",
+    "tempfile",
 )
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 GRACE_S = 10.0

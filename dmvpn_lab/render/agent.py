@@ -1,0 +1,39 @@
+"""The agent's configuration of a router. Read by `daemon/config.py`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
+
+PATH = "/etc/dmvpn-lab/agent.json"
+SOCKET = "/run/dmvpn-lab/agent.sock"
+
+
+def agent(plan: Plan, node: NodePlan) -> str:
+    """The file's text."""
+    document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels]}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
+    cloud = plan.cloud(tunnel.cloud)
+    return {
+        "name": tunnel.name,
+        "mode": tunnel.mode,
+        "source": tunnel.source,
+        "destination": None if tunnel.destination is None else str(tunnel.destination),
+        "key": cloud.key,
+        "address": str(tunnel.address),
+        "mtu": cloud.mtu,
+        "network_id": cloud.network_id,
+        "authentication": cloud.authentication,
+        "holding_time_s": cloud.holding_time_s,
+        "registration_interval_s": cloud.registration_interval_s,
+        "unique": cloud.unique,
+        "nhs": [str(nhs) for nhs in tunnel.nhs],
+        "map": [{"protocol": str(each.protocol), "nbma": str(each.nbma)} for each in tunnel.static_maps],
+        "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
+        "map_multicast_dynamic": tunnel.map_multicast_dynamic,
+    }

@@ -1,0 +1,88 @@
+"""A node's configuration: what its first process sets up and starts. Read by `node/config.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from dmvpn_lab.render import dhcp
+from dmvpn_lab.render.nft import nft
+from dmvpn_lab.routing import protocol
+from dmvpn_lab.routing.base import Program, Rendered
+from dmvpn_lab.spec.plan_types import InterfacePlan, NodePlan, Plan
+
+PATH = "/etc/dmvpn-lab/node.json"
+ROUTER_SYSCTLS = {
+    "net.ipv4.ip_forward": "1",
+    # A hub sends a packet out of the tunnel that it came in by; it must not advise against that.
+    "net.ipv4.conf.all.send_redirects": "0",
+    "net.ipv4.conf.default.send_redirects": "0",
+}
+COMMON_SYSCTLS = {
+    # No router advertisements and no MLD on the lines: captures show the lab's packets only.
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+}
+
+
+def node(plan: Plan, each: NodePlan) -> str:
+    """The file's text."""
+    rendered = routing(plan, each)
+    document = {
+        "version": 1,
+        "hostname": each.name,
+        "interfaces": [_interface(interface) for interface in each.interfaces],
+        "routes": [{"destination": str(r.destination), "via": str(r.via)} for r in each.routes],
+        "sysctls": COMMON_SYSCTLS | (ROUTER_SYSCTLS if each.kind != "host" else {}),
+        "nft": nft(plan, each),
+        "directories": dict(rendered.directories),
+        "services": [_service(p) for p in (*_dhcp(plan, each), *rendered.programs)],
+        "agent": bool(each.tunnels),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def routing(plan: Plan, each: NodePlan) -> Rendered:
+    """What the routing protocols of a router's clouds need; each protocol once."""
+    names = dict.fromkeys(plan.cloud(tunnel.cloud).routing.protocol for tunnel in each.tunnels)
+    files: dict[str, str] = {}
+    programs: list[Program] = []
+    directories: dict[str, str] = {}
+    for name in names:
+        one = protocol(name).render(plan, each)
+        files |= one.files
+        directories |= one.directories
+        programs += [program for program in one.programs if program not in programs]
+    return Rendered(files, tuple(programs), directories)
+
+
+def _interface(interface: InterfacePlan) -> dict[str, Any]:
+    static = interface.address is not None and not interface.dhcp
+    return {
+        "name": interface.name,
+        "mac": interface.mac,
+        "mtu": interface.mtu,
+        "addresses": [str(interface.address)] if static else [],
+    }
+
+
+def _dhcp(plan: Plan, each: NodePlan) -> Iterable[Program]:
+    if each.kind == "isp":
+        for access in plan.access:
+            if access.dynamic:
+                yield Program(f"dhcp-{access.isp_interface}", dhcp.server_argv(access))
+    for interface in each.interfaces:
+        if interface.dhcp:
+            _, argv = dhcp.client(interface.name)
+            yield Program("dhcpcd", argv)
+
+
+def _service(program: Program) -> dict[str, Any]:
+    return {
+        "name": program.name,
+        "argv": list(program.argv),
+        "after": list(program.after),
+        "ready": program.ready,
+        "restart": program.name == "dhcpcd",
+    }

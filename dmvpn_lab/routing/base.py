@@ -1,0 +1,63 @@
+"""The port of a routing protocol: one file a protocol, found by its name in the topology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that a router runs for its routing protocol."""
+
+    name: str
+    argv: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    ready: str | None = None
+    """A path that appears when it is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a routing protocol needs in one router."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[Program, ...] = ()
+    directories: Mapping[str, str] = field(default_factory=dict)
+    """Folder -> owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjacency:
+    """One neighbour as a router sees it."""
+
+    neighbour: IPv4Address
+    """Its tunnel address."""
+    state: str
+    """In the protocol's own word, such as `Full`."""
+    up: bool
+    """Routes are exchanged."""
+
+
+class RoutingProtocol(Protocol):
+    """What the rest of the lab side asks of a routing protocol."""
+
+    name: str
+    exchanges_routes: bool
+    """False: there is neither adjacency nor route to wait for."""
+
+    def render(self, plan: Plan, node: NodePlan) -> Rendered:
+        """Files and programs of one router."""
+
+    def show_argv(self) -> tuple[str, ...]:
+        """The command that prints the neighbours, for `parse`."""
+
+    def parse(self, output: str) -> tuple[Adjacency, ...]:
+        """The neighbours. Raises ValueError for output that is not what `show_argv` prints."""
+
+    def deadline_s(self, cloud: CloudPlan) -> float:
+        """Seconds within which adjacencies and routes must be there once packets can flow."""

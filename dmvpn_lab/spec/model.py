@@ -1,0 +1,154 @@
+"""The schema of a topology file. The reference in docs/topology.md is made from it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
+"""Names become host names, container names and Kubernetes names (RFC 1123)."""
+
+
+def _interface(value: Any) -> IPv4Interface:
+    if not isinstance(value, str) or "/" not in value:
+        raise ValueError("an IPv4 address with its prefix length, such as 172.16.1.1/24")
+    try:
+        return IPv4Interface(value)
+    except ValueError:
+        raise ValueError("an IPv4 address with its prefix length, such as 172.16.1.1/24") from None
+
+
+def _address(value: Any) -> IPv4Address:
+    try:
+        return IPv4Address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("an IPv4 address, such as 10.0.0.1") from None
+
+
+def _network(value: Any) -> IPv4Network:
+    try:
+        return IPv4Network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("an IPv4 network without host bits, such as 10.0.0.0/24") from None
+
+
+def _as(kind: str, example: str) -> tuple[Any, Any]:
+    schema = WithJsonSchema({"type": "string", "description": kind, "examples": [example]})
+    return PlainSerializer(str, return_type=str), schema
+
+
+Interface = Annotated[
+    IPv4Interface, PlainValidator(_interface), *_as("IPv4 address and prefix length", "172.16.1.1/24")
+]
+Address = Annotated[IPv4Address, PlainValidator(_address), *_as("IPv4 address", "10.0.0.1")]
+Network = Annotated[IPv4Network, PlainValidator(_network), *_as("IPv4 network", "10.0.0.0/24")]
+Name = Annotated[str, Field(pattern=NAME)]
+Seconds = Annotated[int, Field(ge=1, le=65535, strict=True)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, keys are written with hyphens."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        frozen=True,
+        populate_by_name=False,
+    )
+
+
+class Routing(Section):
+    """The routing protocol that runs over a cloud."""
+
+    protocol: Literal["ospf", "none"] = Field(
+        "ospf", description="`ospf`: FRR's, point-to-multipoint. `none`: tunnels only, no routes to the LANs."
+    )
+    hello: Seconds = Field(5, description="Seconds between hellos.")
+    dead: Seconds = Field(20, description="Seconds without a hello after which a neighbour is lost.")
+
+
+class Cloud(Section):
+    """One DMVPN."""
+
+    subnet: Network = Field(description="The tunnel subnet, shared by all members.")
+    key: Annotated[int, Field(ge=0, le=4294967295, strict=True)] | None = Field(
+        None, description="GRE key (`tunnel key`). Tunnels of a router need different ones."
+    )
+    network_id: Annotated[int, Field(ge=1, le=4294967295, strict=True)] = Field(
+        1,
+        description="NHRP domain (`ip nhrp network-id`), local to each router: equal ids join its tunnels.",
+    )
+    holding_time: Seconds = Field(
+        7200, description="Seconds that a registration is valid (`ip nhrp holdtime`); renewed at a third."
+    )
+    registration_interval: Seconds | None = Field(
+        None,
+        description="Seconds between registrations (`ip nhrp registration timeout`); holding-time / 3.",
+    )
+    unique: Annotated[bool, Field(strict=True)] = Field(
+        True,
+        description="Whether a registered address may not move to another NBMA address; "
+        "`false` is `ip nhrp registration no-unique`.",
+    )
+    authentication: Annotated[str, Field(pattern=r"^[!-~]{1,8}$")] | None = Field(
+        None, description="Plaintext tag of the domain (`ip nhrp authentication`), 1 to 8 characters."
+    )
+    mtu: Annotated[int, Field(ge=576, le=65535, strict=True)] = Field(
+        1400, description="Octets (`ip mtu`). TCP's MSS is clamped to 40 less (`ip tcp adjust-mss`)."
+    )
+    spoke_gre: Literal["multipoint", "point-to-point"] = Field(
+        "multipoint", description="Kind of GRE on the spokes; point-to-point is DMVPN phase 1."
+    )
+    routing: Routing = Field(default_factory=Routing, description="The routing protocol over this cloud.")
+
+
+class StaticMap(Section):
+    """`ip nhrp map PROTOCOL NBMA`."""
+
+    protocol: Address = Field(description="Tunnel address.")
+    nbma: Address = Field(description="NBMA address.")
+
+
+class Membership(Section):
+    """How a node takes part in a cloud."""
+
+    role: Literal["hub", "spoke"] = Field(
+        description="A hub is a next hop server; a spoke registers with it."
+    )
+    address: Address | None = Field(None, description="Tunnel address; the next free one of the subnet.")
+    map: tuple[StaticMap, ...] = Field((), description="Further static maps; that of each hub is derived.")
+    map_multicast: tuple[Address, ...] | None = Field(
+        None,
+        description="NBMA addresses that get multicast (`ip nhrp map multicast`); on a spoke, its hubs'.",
+    )
+    map_multicast_dynamic: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="Whether registered peers get multicast (`... dynamic`); true on a hub."
+    )
+
+
+class Dhcp(Section):
+    """A NBMA address that the ISP leases."""
+
+    dhcp: Interface = Field(description="The first address that the ISP leases.")
+
+
+class Node(Section):
+    """A router, with what is behind it."""
+
+    nbma: Interface | Dhcp = Field(
+        description="Address towards the ISP: static, or `{dhcp: ADDRESS/LENGTH}` for a lease."
+    )
+    lan: Interface | None = Field(None, description="The router's address in its LAN.")
+    host: Name | None = Field(None, description="Name of the host in the LAN; host-0, host-1, ... in order.")
+    clouds: dict[Name, Membership] = Field(description="The clouds that it is a member of.", min_length=1)
+
+
+class Lab(Section):
+    """A topology file."""
+
+    lab: Name = Field(description="Name of the lab.")
+    isp: Name = Field("isp", description="Name of the ISP router between the NBMA subnets.")
+    clouds: dict[Name, Cloud] = Field(description="The DMVPNs, by name.", min_length=1)
+    nodes: dict[Name, Node] = Field(description="The hubs and spokes, by name.", min_length=1)

@@ -1,0 +1,190 @@
+"""Decides everything that a topology leaves open. After it, nothing has a default."""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from dmvpn_lab.spec import validate
+from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node
+from dmvpn_lab.spec.plan_types import (
+    AccessPlan,
+    CloudPlan,
+    Endpoint,
+    InterfacePlan,
+    LinkPlan,
+    NodePlan,
+    Plan,
+    Role,
+    Route,
+    RoutingPlan,
+    StaticMap,
+    TunnelPlan,
+)
+from dmvpn_lab.spec.rules import NBMA_MTU, nbma_of
+
+TCP_HEADERS = 40
+"""Octets of IPv4 and TCP header without options."""
+NBMA, LAN = "eth1", "eth2"
+DEFAULT = IPv4Network("0.0.0.0/0")
+
+
+def read(path: Path) -> Plan:
+    """The plan of a topology file. Raises TopologyError."""
+    _, lab = validate.read(path)
+    return plan(lab, str(path))
+
+
+def plan(lab: Lab, source: str) -> Plan:
+    """The plan of a valid model."""
+    addresses = {name: _tunnel_addresses(lab, name) for name in lab.clouds}
+    access = tuple(_access(lab, name, i) for i, name in enumerate(lab.nodes))
+    routers = [_router(lab, name, addresses) for name in lab.nodes]
+    hosts = [_host(lab, name) for name, node in lab.nodes.items() if node.lan is not None]
+    links = [LinkPlan(Endpoint(a.router, NBMA), Endpoint(lab.isp, a.isp_interface)) for a in access]
+    links += [LinkPlan(Endpoint(name, LAN), Endpoint(host_name(lab, name), "eth1"))
+              for name, node in lab.nodes.items() if node.lan is not None]  # fmt: skip
+    return Plan(
+        lab=lab.lab,
+        source=source,
+        digest=hashlib.sha256(lab.model_dump_json().encode()).hexdigest(),
+        clouds=tuple(_cloud(name, cloud) for name, cloud in lab.clouds.items()),
+        nodes=(*routers, _isp(lab, access), *hosts),
+        links=tuple(links),
+        access=access,
+        isp=lab.isp,
+    )
+
+
+def host_name(lab: Lab, router: str) -> str:
+    """Name of the host behind a router: as written, or host-N by the router's place in the file."""
+    return lab.nodes[router].host or f"host-{list(lab.nodes).index(router)}"
+
+
+def gateway_of(network: IPv4Network) -> IPv4Interface:
+    """The ISP's address on a line: the last one of its subnet."""
+    return IPv4Interface((network.broadcast_address - 1, network.prefixlen))
+
+
+def _gateway(customer: IPv4Interface) -> IPv4Interface:
+    last = gateway_of(customer.network)
+    return last if last.ip != customer.ip else IPv4Interface((last.ip - 1, customer.network.prefixlen))
+
+
+def _mac(lab: str, node: str, interface: str) -> str:
+    """A locally administered address that is the same each time."""
+    digest = hashlib.sha256(f"{lab}/{node}/{interface}".encode()).digest()
+    return ":".join(f"{octet:02x}" for octet in (0x02, *digest[:5]))
+
+
+def _cloud(name: str, cloud: Cloud) -> CloudPlan:
+    return CloudPlan(
+        name=name,
+        subnet=cloud.subnet,
+        key=cloud.key,
+        network_id=cloud.network_id,
+        holding_time_s=cloud.holding_time,
+        registration_interval_s=cloud.registration_interval,
+        unique=cloud.unique,
+        authentication=cloud.authentication,
+        mtu=cloud.mtu,
+        tcp_mss=cloud.mtu - TCP_HEADERS,
+        routing=RoutingPlan(cloud.routing.protocol, cloud.routing.hello, cloud.routing.dead),
+    )
+
+
+def _tunnel_addresses(lab: Lab, cloud: str) -> dict[str, IPv4Address]:
+    """Each member's tunnel address: as written, else the next free one."""
+    members = {name: node.clouds[cloud].address for name, node in lab.nodes.items() if cloud in node.clouds}
+    taken = set(members.values())
+    free = (address for address in lab.clouds[cloud].subnet.hosts() if address not in taken)
+    return {name: address or next(free) for name, address in members.items()}
+
+
+def _access(lab: Lab, name: str, position: int) -> AccessPlan:
+    node = lab.nodes[name]
+    customer = nbma_of(node)
+    return AccessPlan(
+        router=name,
+        isp_interface=f"eth{position + 1}",
+        gateway=_gateway(customer),
+        customer=customer,
+        customer_mac=_mac(lab.lab, name, NBMA),
+        dynamic=isinstance(node.nbma, Dhcp),
+    )
+
+
+def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -> NodePlan:
+    node = lab.nodes[name]
+    dhcp = isinstance(node.nbma, Dhcp)
+    mac = _mac(lab.lab, name, NBMA)
+    interfaces = [InterfacePlan(NBMA, mac, nbma_of(node), dhcp, NBMA_MTU, "nbma")]
+    if node.lan is not None:
+        interfaces.append(InterfacePlan(LAN, _mac(lab.lab, name, LAN), node.lan, False, NBMA_MTU, "lan"))
+    tunnels = tuple(
+        _tunnel(lab, name, cloud, membership, i, addresses[cloud])
+        for i, (cloud, membership) in enumerate(node.clouds.items())
+    )
+    routes = () if dhcp else (Route(DEFAULT, _gateway(nbma_of(node)).ip),)
+    return NodePlan(name, "router", tuple(interfaces), tunnels, routes)
+
+
+def _tunnel(
+    lab: Lab, name: str, cloud: str, member: Membership, number: int, addresses: dict[str, IPv4Address]
+) -> TunnelPlan:
+    settings = lab.clouds[cloud]
+    hubs = {n: nbma_of(node).ip for n, node in _hubs(lab, cloud).items() if n != name}
+    spoke = member.role == "spoke"
+    point_to_point = spoke and settings.spoke_gre == "point-to-point"
+    derived = tuple(StaticMap(addresses[hub], nbma) for hub, nbma in hubs.items()) if spoke else ()
+    default_multicast = tuple(hubs.values()) if spoke else ()
+    dynamic = member.map_multicast_dynamic
+    return TunnelPlan(
+        name=f"tunnel{number}",
+        cloud=cloud,
+        role=member.role,
+        mode="point-to-point" if point_to_point else "multipoint",
+        source=NBMA,
+        destination=next(iter(hubs.values())) if point_to_point else None,
+        address=IPv4Interface((addresses[name], settings.subnet.prefixlen)),
+        nhs=tuple(addresses[hub] for hub in hubs) if spoke else (),
+        static_maps=(*derived, *(StaticMap(each.protocol, each.nbma) for each in member.map)),
+        map_multicast=default_multicast if member.map_multicast is None else member.map_multicast,
+        map_multicast_dynamic=_role_default(member.role) if dynamic is None else dynamic,
+    )
+
+
+def _role_default(role: Role) -> bool:
+    return role == "hub"
+
+
+def _hubs(lab: Lab, cloud: str) -> dict[str, Node]:
+    return {
+        n: node for n, node in lab.nodes.items() if cloud in node.clouds and node.clouds[cloud].role == "hub"
+    }
+
+
+def _isp(lab: Lab, access: tuple[AccessPlan, ...]) -> NodePlan:
+    interfaces = tuple(
+        InterfacePlan(
+            a.isp_interface, _mac(lab.lab, lab.isp, a.isp_interface), a.gateway, False, NBMA_MTU, "nbma"
+        )
+        for a in access
+    )
+    return NodePlan(lab.isp, "isp", interfaces, (), ())
+
+
+def _host(lab: Lab, router: str) -> NodePlan:
+    lan, name = lab.nodes[router].lan, host_name(lab, router)
+    assert lan is not None
+    address = next(a for a in lan.network.hosts() if a != lan.ip)
+    interface = InterfacePlan(
+        "eth1",
+        _mac(lab.lab, name, "eth1"),
+        IPv4Interface((address, lan.network.prefixlen)),
+        False,
+        NBMA_MTU,
+        "lan",
+    )
+    return NodePlan(name, "host", (interface,), (), (Route(DEFAULT, lan.ip),))

@@ -1,0 +1,207 @@
+"""What a topology must satisfy beyond the shape of its keys: one function a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from dmvpn_lab.errors import Problem
+from dmvpn_lab.spec.load import Document, Path_
+from dmvpn_lab.spec.model import Dhcp, Lab, Node
+
+GRE_OVERHEAD = 24
+KEY_OVERHEAD = 4
+NBMA_MTU = 1500
+
+Rule = Callable[[Lab, Document], Iterator[Problem]]
+
+
+def nbma_of(node: Node) -> IPv4Interface:
+    """The (first) NBMA address of a node, static or leased."""
+    return node.nbma.dhcp if isinstance(node.nbma, Dhcp) else node.nbma
+
+
+def known_clouds(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A node joins clouds that are there."""
+    for name, node in lab.nodes.items():
+        for cloud in node.clouds:
+            if cloud not in lab.clouds:
+                yield document.problem(
+                    ("nodes", name, "clouds", cloud), "no such cloud", expected=" or ".join(lab.clouds)
+                )
+
+
+def every_cloud_has_a_hub(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A spoke registers with a hub, so there must be one."""
+    for cloud in lab.clouds:
+        roles = [node.clouds[cloud].role for node in lab.nodes.values() if cloud in node.clouds]
+        if "spoke" in roles and "hub" not in roles:
+            yield document.problem(
+                ("clouds", cloud), "spokes without a hub", hint="give one of its nodes `role: hub`"
+            )
+
+
+def a_hub_is_known(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Spokes are configured with the hub's NBMA address, so it cannot be a lease."""
+    for name, node in lab.nodes.items():
+        if isinstance(node.nbma, Dhcp) and any(m.role == "hub" for m in node.clouds.values()):
+            yield document.problem(
+                ("nodes", name, "nbma"),
+                "a hub's NBMA address must be known",
+                hint=f"write `nbma: {node.nbma.dhcp}`",
+            )
+
+
+def one_hub_for_point_to_point(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Point-to-point GRE has one destination."""
+    for cloud, settings in lab.clouds.items():
+        hubs = [
+            n for n, node in lab.nodes.items() if cloud in node.clouds and node.clouds[cloud].role == "hub"
+        ]
+        if settings.spoke_gre == "point-to-point" and len(hubs) > 1:
+            yield document.problem(
+                ("clouds", cloud, "spoke-gre"),
+                f"point-to-point GRE with {len(hubs)} hubs ({', '.join(hubs)})",
+                hint="use multipoint, or a cloud for each hub",
+            )
+
+
+def addresses_are_usable(lab: Lab, document: Document) -> Iterator[Problem]:
+    """No address is its network's own or broadcast address, and every NBMA subnet has room."""
+    for path, interface in _interfaces(lab):
+        network = interface.network
+        if network.prefixlen > 30:
+            yield document.problem(
+                path, f"{network} has no room for a second address", expected="/30 or shorter"
+            )
+        elif interface.ip in (network.network_address, network.broadcast_address):
+            yield document.problem(path, f"{interface.ip} is no host address of {network}")
+        elif not _ordinary(interface.ip):
+            yield document.problem(path, f"{interface.ip} is no unicast address")
+
+
+def tunnel_addresses_fit(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A tunnel address lies in its cloud's subnet and is used once."""
+    for cloud, settings in lab.clouds.items():
+        if settings.subnet.num_addresses - 2 < sum(cloud in node.clouds for node in lab.nodes.values()):
+            yield document.problem(
+                ("clouds", cloud, "subnet"), f"{settings.subnet} is too small for its members"
+            )
+        seen: dict[IPv4Address, str] = {}
+        for name, node in lab.nodes.items():
+            address = node.clouds[cloud].address if cloud in node.clouds else None
+            if address is None:
+                continue
+            path = ("nodes", name, "clouds", cloud, "address")
+            ends = (settings.subnet.network_address, settings.subnet.broadcast_address)
+            if address not in settings.subnet or address in ends:
+                yield document.problem(path, f"{address} is no host address of {settings.subnet}")
+            elif address in seen:
+                yield document.problem(path, f"{address} is {seen[address]}'s already")
+            seen.setdefault(address, name)
+
+
+def subnets_do_not_overlap(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Every NBMA line, LAN and tunnel subnet is a network of its own."""
+    networks: list[tuple[Path_, IPv4Network]] = [
+        (("clouds", name, "subnet"), cloud.subnet) for name, cloud in lab.clouds.items()
+    ]
+    networks += [(path, interface.network) for path, interface in _interfaces(lab)]
+    for i, (path, network) in enumerate(networks):
+        for other_path, other in networks[:i]:
+            if network.overlaps(other):
+                where = ".".join(str(part) for part in other_path)
+                yield document.problem(path, f"{network} overlaps {other} of {where}")
+                break
+
+
+def names_are_used_once(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Routers, hosts and the ISP router share one name space."""
+    seen = dict.fromkeys(lab.nodes, "a router")
+    if lab.isp in seen:
+        yield document.problem(
+            ("nodes", lab.isp), "the ISP router has this name", hint="set `isp:` to another"
+        )
+    seen[lab.isp] = "the ISP router"
+    for name, node in lab.nodes.items():
+        if node.host is None:
+            continue
+        path = ("nodes", name, "host")
+        if node.host in seen:
+            yield document.problem(path, f"{node.host!r} is the name of {seen[node.host]} already")
+        if node.lan is None:
+            yield document.problem(path, "a host without a LAN", hint="add `lan: ADDRESS/LENGTH`")
+        seen[node.host] = f"{name}'s host"
+
+
+def tunnels_of_a_router_differ(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Tunnels that share a source address are told apart by their GRE key alone."""
+    for name, node in lab.nodes.items():
+        seen: dict[int | None, str] = {}
+        for cloud in node.clouds:
+            if cloud not in lab.clouds:
+                continue
+            key = lab.clouds[cloud].key
+            if key in seen:
+                yield document.problem(
+                    ("nodes", name, "clouds", cloud),
+                    f"same GRE key as {seen[key]!r}, and the same tunnel source",
+                    hint="give the two clouds different keys",
+                )
+            seen[key] = cloud
+
+
+def mtu_fits(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A full tunnel packet with its GRE header fits the NBMA network without fragments."""
+    for name, cloud in lab.clouds.items():
+        largest = NBMA_MTU - GRE_OVERHEAD - (KEY_OVERHEAD if cloud.key is not None else 0)
+        if cloud.mtu > largest:
+            yield document.problem(
+                ("clouds", name, "mtu"),
+                f"{cloud.mtu} does not fit the NBMA network",
+                expected=f"{largest} or less",
+            )
+
+
+def timers_make_sense(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Neighbours are kept longer than a hello, registrations longer than their interval."""
+    for name, cloud in lab.clouds.items():
+        if cloud.routing.dead <= cloud.routing.hello:
+            yield document.problem(
+                ("clouds", name, "routing", "dead"),
+                f"{cloud.routing.dead} s, with hellos every {cloud.routing.hello} s",
+                expected=f"more than {cloud.routing.hello}, better {4 * cloud.routing.hello}",
+            )
+        interval = cloud.registration_interval
+        if interval is not None and interval >= cloud.holding_time:
+            yield document.problem(
+                ("clouds", name, "registration-interval"),
+                f"{interval} s, but a registration is valid for {cloud.holding_time} s",
+                expected=f"less than {cloud.holding_time}",
+            )
+
+
+ALL: tuple[Rule, ...] = (
+    known_clouds,
+    every_cloud_has_a_hub,
+    a_hub_is_known,
+    one_hub_for_point_to_point,
+    addresses_are_usable,
+    tunnel_addresses_fit,
+    subnets_do_not_overlap,
+    names_are_used_once,
+    tunnels_of_a_router_differ,
+    mtu_fits,
+    timers_make_sense,
+)
+
+
+def _interfaces(lab: Lab) -> Iterator[tuple[Path_, IPv4Interface]]:
+    for name, node in lab.nodes.items():
+        yield ("nodes", name, "nbma"), nbma_of(node)
+        if node.lan is not None:
+            yield ("nodes", name, "lan"), node.lan
+
+
+def _ordinary(address: IPv4Address) -> bool:
+    return not (address.is_multicast or address.is_loopback or address.is_reserved or address.is_unspecified)
