@@ -1,1 +1,23 @@
 """Ways to run the nodes of a lab: one file a backend."""
+
+from __future__ import annotations
+
+import os
+
+from dmvpn_lab.backends.base import Backend
+from dmvpn_lab.backends.netns import NetnsBackend
+from dmvpn_lab.errors import UsageError
+
+NAMES = ("netns",)
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name. Raises UsageError for an unknown one, HostError without a root."""
+    if name not in NAMES:
+        raise UsageError(f"unknown backend {name!r}", hint=f"there is: {', '.join(NAMES)}")
+    root = os.environ.get("DMVPN_LAB_NODE_ROOT")
+    if root is None:
+        from dmvpn_lab.machine.build import node_root
+
+        root = str(node_root(lambda text: print(f"dmvpn-lab: {text}", flush=True)))
+    return NetnsBackend(root)

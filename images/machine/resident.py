@@ -129,7 +129,7 @@ def leave(handle, *arguments) -> None:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a child must not return into its parent
         traceback.print_exc()
     finally:
         with contextlib.suppress(BaseException):
@@ -431,6 +431,6 @@ def resize(fd: int, rows: int, columns: int) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a child must not return into its parent
         traceback.print_exc()
         subprocess.run(["poweroff", "-f"], check=False)

@@ -1,0 +1,177 @@
+"""The embedded backend: each node is a set of namespaces over one root file system.
+
+No Docker, no names in the host: namespaces die with their processes, links with their
+namespaces, processes with the lab's control group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dmvpn_lab.backends import links, process
+from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
+from dmvpn_lab.backends.cgroup import Cgroup
+from dmvpn_lab.backends.state import LabFolder
+from dmvpn_lab.errors import HostError, LabError, UsageError
+from dmvpn_lab.spec.plan_types import Plan
+
+START_DEADLINE_S = 120.0
+SOCKET = "run/dmvpn-lab/agent.sock"
+READY = "run/dmvpn-lab/ready"
+
+
+class NetnsBackend:
+    """Nodes in namespaces of this host. `root` is the nodes' root file system."""
+
+    name = "netns"
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    async def up(self, plan: Plan, files: NodeFiles, progress: Progress) -> None:
+        """Start all nodes, wire all links; return when each node said that it is ready."""
+        if os.geteuid() != 0:
+            raise HostError("the netns backend needs root", hint="run the same command with sudo")
+        folder = LabFolder(plan.lab)
+        folder.create()
+        try:
+            began = time.monotonic()
+            await asyncio.to_thread(_write_files, folder.path, files)
+            pids = await asyncio.to_thread(self._fork_nodes, plan, folder)
+            folder.write_json("pids", pids)
+            progress("nodes", f"{len(pids)} forked in {time.monotonic() - began:.1f} s")
+            await links.wire(plan, pids)
+            progress("links", f"{len(plan.links)} wired")
+            await self._wait_until_ready(plan.lab, pids, progress)
+        except OSError as error:
+            await self.down(plan.lab)
+            raise HostError(f"{error.filename or folder.path}: {error.strerror}") from error
+        except BaseException:
+            await self.down(plan.lab)
+            raise
+
+    async def down(self, lab: str) -> bool:
+        """Kill the control group, remove the folder."""
+        killed = await asyncio.to_thread(Cgroup(lab).kill)
+        return LabFolder(lab).remove() or killed
+
+    async def nodes(self, lab: str) -> tuple[NodeState, ...]:
+        """From the folder's list of first processes."""
+        pids: dict[str, int] = LabFolder(lab).read_json("pids") or {}
+        members = set(Cgroup(lab).pids())
+        return tuple(NodeState(name, pid in members, pid) for name, pid in pids.items())
+
+    async def exec(self, lab: str, node: str, argv: Sequence[str], *, timeout_s: float = 60.0) -> ExecResult:
+        """Run a command in the node's namespaces."""
+        child = await asyncio.create_subprocess_exec(
+            *self.enter_argv(lab, node, argv),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await asyncio.wait_for(child.communicate(), timeout_s)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(signal.SIGKILL)
+            await child.wait()
+            if isinstance(error, TimeoutError):
+                raise LabError(f"{node}: {argv[0]} took more than {timeout_s:.0f} s") from None
+            raise
+        return ExecResult(
+            tuple(argv), child.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace")
+        )
+
+    def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:
+        """nsenter into the node's first process."""
+        pid = str(self._pid(lab, node))
+        return ["nsenter", "-t", pid, "-m", "-n", "-p", "-u", "-i", "-r", "-w", "--", *argv]
+
+    async def put(self, lab: str, node: str, path: str, text: str) -> None:
+        """Write through /proc/PID/root."""
+        target = Path(f"/proc/{self._pid(lab, node)}/root", path.lstrip("/"))
+        await asyncio.to_thread(_replace, target, text)
+
+    async def open(self, lab: str, node: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The agent's UNIX socket, reached through /proc/PID/root."""
+        path = f"/proc/{self._pid(lab, node)}/root/{SOCKET}"
+        try:
+            return await asyncio.open_unix_connection(path)
+        except OSError as error:
+            raise LabError(f"{node}: its agent does not answer: {error.strerror}") from error
+
+    def _pid(self, lab: str, node: str) -> int:
+        pids: dict[str, int] = LabFolder(lab).read_json("pids") or {}
+        if node not in pids:
+            raise UsageError(f"lab {lab} has no node {node!r}", hint=f"there are: {', '.join(pids)}")
+        return pids[node]
+
+    def _fork_nodes(self, plan: Plan, folder: LabFolder) -> dict[str, int]:
+        """Start the warm parent inside the lab's control group and let it fork the nodes."""
+        cgroup = Cgroup(plan.lab)
+        cgroup.create()
+        parent = process.start("dmvpn_lab.node.warm", self._root)
+        cgroup.add(parent.pid)
+        names = [node.name for node in plan.nodes]
+        answers = parent.ask({"root": self._root if "DMVPN_LAB_WARM" in os.environ else "/",
+                              "folder": str(folder.path), "nodes": names})  # fmt: skip
+        errors = [f"{a['node']}: {a['error']}" for a in answers if "error" in a]
+        if errors or len(answers) != len(names):
+            raise LabError("nodes did not start: " + ("; ".join(errors) or "the parent process died"))
+        return {answer["node"]: answer["pid"] for answer in answers}
+
+    async def _wait_until_ready(self, lab: str, pids: dict[str, int], progress: Progress) -> None:
+        ready = 0
+
+        async def one(name: str, pid: int) -> None:
+            nonlocal ready
+            await _ready(lab, name, pid)
+            ready += 1
+            progress("ready", f"{ready} of {len(pids)} nodes: {name}")
+
+        try:
+            async with asyncio.timeout(START_DEADLINE_S), asyncio.TaskGroup() as group:
+                for name, pid in pids.items():
+                    group.create_task(one(name, pid))
+        except TimeoutError:
+            raise LabError(f"not all nodes were ready after {START_DEADLINE_S:.0f} s") from None
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None
+
+
+async def _ready(lab: str, name: str, pid: int) -> None:
+    """Wait for a node's word that it is ready. Raises LabError with its log when it died."""
+    path = Path(f"/proc/{pid}/root", READY)
+    while not path.exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            log = LabFolder(lab).path / name / "init.log"
+            text = log.read_text(errors="replace") if log.exists() else ""
+            tail = "\n".join(text.splitlines()[-8:])
+            raise LabError(f"node {name} died while it started:\n{tail}") from None
+        await asyncio.sleep(0.05)
+    json.loads(path.read_text())
+
+
+def _write_files(folder: Path, files: NodeFiles) -> None:
+    """Each node's files, in the upper layer of its file system."""
+    for node, texts in files.items():
+        for path, text in texts.items():
+            target = folder / node / "upper" / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+
+
+def _replace(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    temporary.write_text(text)
+    temporary.replace(target)
