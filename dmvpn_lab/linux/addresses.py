@@ -58,6 +58,7 @@ async def follow(watcher: AsyncIPRoute, book: AddressBook) -> AsyncIterator[None
         async for message in await reader.get_addr(family=2):
             book.learn(message)
     yield
-    async for message in watcher.get():
-        book.learn(message)
-        yield
+    while True:  # get() ends after each batch
+        async for message in watcher.get():
+            book.learn(message)
+            yield

@@ -26,14 +26,11 @@ async def _wait_for(names: set[str]) -> dict[str, int]:
         await watcher.bind(RTMGRP_LINK)
         async for link in await reader.get_links():
             found[link.get_attr("IFLA_IFNAME")] = link["index"]
-        if names <= found.keys():
-            return found
-        async for message in watcher.get():
-            if message.get("event") == "RTM_NEWLINK":
-                found[message.get_attr("IFLA_IFNAME")] = message["index"]
-            if names <= found.keys():
-                return found
-    raise RuntimeError("the netlink socket closed")
+        while not names <= found.keys():  # get() ends after each batch
+            async for message in watcher.get():
+                if message.get("event") == "RTM_NEWLINK":
+                    found[message.get_attr("IFLA_IFNAME")] = message["index"]
+    return found
 
 
 async def _configure(netlink: AsyncIPRoute, interface: Interface, index: int) -> None:

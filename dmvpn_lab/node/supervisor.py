@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from dmvpn_lab.errors import LabError
 from dmvpn_lab.node.config import Service
 
 LOGS = Path("/run/dmvpn-lab/log")
@@ -33,6 +34,7 @@ class Supervisor:
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._since: dict[str, float] = {}
+        self._ended_early: dict[str, int] = {}
         self.ending = False
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
 
@@ -45,7 +47,10 @@ class Supervisor:
         self._pids[start()] = name
 
     def start_services(self, services: tuple[Service, ...]) -> None:
-        """Start all; return when all are ready, or the node is told to end."""
+        """Start all; return when all are ready, or the node is told to end.
+
+        Raises LabError, with the end of its log, when one ends before all are ready.
+        """
         waiting = {service.name: service for service in services}
         starting: dict[str, Service] = {}
         ready: set[str] = set()
@@ -59,6 +64,8 @@ class Supervisor:
                 ready.add(service.name)
             if waiting or starting:
                 self.wait(STEP_S)
+            for name, code in self._ended_early.items():
+                raise LabError(f"{name} ended with {code}:\n{log_tail(name)}")
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Handle one signal, or whatever is due by then."""
@@ -98,6 +105,7 @@ class Supervisor:
     def _ended(self, name: str, code: int) -> None:
         print(f"{name} ended with {code}", file=sys.stderr, flush=True)
         if name not in self._restarting:
+            self._ended_early[name] = code
             return
         lived_s = time.monotonic() - self._since[name]
         failures = 0 if lived_s > STABLE_S else self._failures.get(name, 0)
@@ -138,6 +146,12 @@ def fork(name: str, run: Callable[[], None]) -> int:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def log_tail(name: str) -> str:
+    """The last lines that a service printed."""
+    text = (LOGS / f"{name}.log").read_text(errors="replace")
+    return "\n".join(text.splitlines()[-8:])
 
 
 def unblock() -> None:

@@ -14,9 +14,14 @@ def server_path(access: AccessPlan) -> str:
     return f"/etc/dmvpn-lab/dhcp-{access.isp_interface}.conf"
 
 
+def server_ready(access: AccessPlan) -> str:
+    """The PID file of a line's DHCP server: it serves when this is there."""
+    return f"/run/dmvpn-lab/dhcp-{access.isp_interface}.pid"
+
+
 def server_argv(access: AccessPlan) -> tuple[str, ...]:
     """One server a line: its address can change without touching the others."""
-    return ("dnsmasq", "--keep-in-foreground", "--conf-file", server_path(access))
+    return ("dnsmasq", "--keep-in-foreground", f"--conf-file={server_path(access)}")
 
 
 def server(access: AccessPlan) -> str:
@@ -30,7 +35,7 @@ def server(access: AccessPlan) -> str:
             "dhcp-authoritative",
             "no-ping",
             "user=root",
-            "pid-file",
+            f"pid-file={server_ready(access)}",
             "leasefile-ro",
             f"dhcp-range={network.network_address},static,{network.netmask},{LEASE_S}",
             f"dhcp-host={access.customer_mac},{access.customer.ip}",

@@ -26,9 +26,11 @@ class Ospf:
     exchanges_routes = True
 
     def render(self, plan: Plan, node: NodePlan) -> Rendered:
-        """zebra and ospfd; ospfd reads its file itself, which spares a vtysh at the start."""
+        """mgmtd, zebra and ospfd; each reads its file itself, which spares a vtysh at the start."""
         common = ("-A", "127.0.0.1", "-P", "0", "--log", "stdout")
-        zebra = Program("zebra", (f"{FRR}/zebra", "-f", "/etc/frr/zebra.conf", *common),
+        mgmtd = Program("mgmtd", (f"{FRR}/mgmtd", *common),
+                        ready="/run/frr/mgmtd_be.sock")  # fmt: skip
+        zebra = Program("zebra", (f"{FRR}/zebra", "-f", "/etc/frr/zebra.conf", *common), after=("mgmtd",),
                         ready="/run/frr/zserv.api")  # fmt: skip
         ospfd = Program("ospfd", (f"{FRR}/ospfd", "-f", CONFIG, *common), after=("zebra",),
                         ready="/run/frr/ospfd.vty")  # fmt: skip
@@ -37,7 +39,7 @@ class Ospf:
             "/etc/frr/vtysh.conf": "no service integrated-vtysh-config\n",
             CONFIG: configuration(plan, node),
         }
-        return Rendered(files, (zebra, ospfd), {"/run/frr": "frr"})
+        return Rendered(files, (mgmtd, zebra, ospfd), {"/run/frr": "frr"})
 
     def show_argv(self) -> tuple[str, ...]:
         """FRR's neighbours as JSON."""
