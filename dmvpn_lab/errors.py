@@ -74,6 +74,14 @@ class Problem:
         return text
 
 
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first plain exception in a group: what a TaskGroup wrapped."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class TopologyError(DmvpnLabError):
     """The topology file is wrong. Holds all its problems, in the order of the file."""
 

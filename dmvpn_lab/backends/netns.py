@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import time
@@ -19,7 +18,7 @@ from dmvpn_lab.backends import links, process
 from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
 from dmvpn_lab.backends.cgroup import Cgroup
 from dmvpn_lab.backends.state import LabFolder
-from dmvpn_lab.errors import HostError, LabError, UsageError
+from dmvpn_lab.errors import HostError, LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import Plan
 
 START_DEADLINE_S = 120.0
@@ -142,23 +141,25 @@ class NetnsBackend:
                     group.create_task(one(name, pid))
         except TimeoutError:
             raise LabError(f"not all nodes were ready after {START_DEADLINE_S:.0f} s") from None
-        except ExceptionGroup as group_error:
-            raise group_error.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
 
 
 async def _ready(lab: str, name: str, pid: int) -> None:
     """Wait for a node's word that it is ready. Raises LabError with its log when it died."""
-    path = Path(f"/proc/{pid}/root", READY)
-    while not path.exists():
+    while not Path(f"/proc/{pid}/root", READY).exists():  # noqa: ASYNC240 - procfs does not block
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            log = LabFolder(lab).path / name / "init.log"
-            text = log.read_text(errors="replace") if log.exists() else ""
-            tail = "\n".join(text.splitlines()[-8:])
-            raise LabError(f"node {name} died while it started:\n{tail}") from None
+            raise LabError(f"node {name} died while it started:\n{_last_words(lab, name)}") from None
         await asyncio.sleep(0.05)
-    json.loads(path.read_text())
+
+
+def _last_words(lab: str, name: str) -> str:
+    """The end of the log of a node's first process."""
+    log = LabFolder(lab).path / name / "init.log"
+    text = log.read_text(errors="replace") if log.exists() else "it left no log"
+    return "\n".join(text.splitlines()[-8:])
 
 
 def _write_files(folder: Path, files: NodeFiles) -> None:

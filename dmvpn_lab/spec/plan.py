@@ -62,14 +62,11 @@ def host_name(lab: Lab, router: str) -> str:
     return lab.nodes[router].host or f"host-{list(lab.nodes).index(router)}"
 
 
-def gateway_of(network: IPv4Network) -> IPv4Interface:
-    """The ISP's address on a line: the last one of its subnet."""
-    return IPv4Interface((network.broadcast_address - 1, network.prefixlen))
-
-
-def _gateway(customer: IPv4Interface) -> IPv4Interface:
-    last = gateway_of(customer.network)
-    return last if last.ip != customer.ip else IPv4Interface((last.ip - 1, customer.network.prefixlen))
+def gateway_of(customer: IPv4Interface) -> IPv4Interface:
+    """The ISP's address on a line: the last one of its subnet that is not the customer's."""
+    network = customer.network
+    last = network.broadcast_address - 1
+    return IPv4Interface((last if last != customer.ip else last - 1, network.prefixlen))
 
 
 def _mac(lab: str, node: str, interface: str) -> str:
@@ -108,7 +105,7 @@ def _access(lab: Lab, name: str, position: int) -> AccessPlan:
     return AccessPlan(
         router=name,
         isp_interface=f"eth{position + 1}",
-        gateway=_gateway(customer),
+        gateway=gateway_of(customer),
         customer=customer,
         customer_mac=_mac(lab.lab, name, NBMA),
         dynamic=isinstance(node.nbma, Dhcp),
@@ -126,7 +123,7 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
         _tunnel(lab, name, cloud, membership, i, addresses[cloud])
         for i, (cloud, membership) in enumerate(node.clouds.items())
     )
-    routes = () if dhcp else (Route(DEFAULT, _gateway(nbma_of(node)).ip),)
+    routes = () if dhcp else (Route(DEFAULT, gateway_of(nbma_of(node)).ip),)
     return NodePlan(name, "router", tuple(interfaces), tunnels, routes)
 
 

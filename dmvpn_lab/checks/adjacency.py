@@ -1,0 +1,53 @@
+"""Routing adjacency, on both ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
+
+from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.routing import protocol
+from dmvpn_lab.running import RunningLab, Watch
+from dmvpn_lab.spec.plan_types import CloudPlan
+
+
+class AdjacencyCheck:
+    """Each hub has every spoke as a neighbour with whom it exchanges routes, and the reverse."""
+
+    name = "adjacency"
+
+    async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
+        """One result for each end of each adjacency."""
+        for cloud in lab.plan.clouds:
+            if not protocol(cloud.routing.protocol).exchanges_routes:
+                continue
+            for hub, at_hub in lab.plan.members(cloud.name, "hub"):
+                for spoke, at_spoke in lab.plan.members(cloud.name, "spoke"):
+                    yield await _one(lab, watch, cloud, hub.name, at_spoke.address.ip, spoke.name)
+                    yield await _one(lab, watch, cloud, spoke.name, at_hub.address.ip, hub.name)
+
+
+async def _one(
+    lab: RunningLab, watch: Watch, cloud: CloudPlan, node: str, neighbour: IPv4Address, name: str
+) -> CheckResult:
+    routing = protocol(cloud.routing.protocol)
+
+    async def observe() -> tuple[bool, str]:
+        return await adjacent(lab, cloud, node, neighbour)
+
+    expected = f"{routing.name} neighbour {neighbour} ({name}) up"
+    return await awaited(AdjacencyCheck.name, node, expected, observe, watch, routing.deadline_s(cloud))
+
+
+async def adjacent(lab: RunningLab, cloud: CloudPlan, node: str, neighbour: IPv4Address) -> tuple[bool, str]:
+    """Whether a router is adjacent to a neighbour now, and the state in the protocol's word."""
+    routing = protocol(cloud.routing.protocol)
+    done = await lab.exec(node, *routing.show_argv())
+    try:
+        adjacencies = routing.parse(done.stdout)
+    except ValueError:
+        return False, (done.stderr or done.stdout).strip() or "no answer"
+    for adjacency in adjacencies:
+        if adjacency.neighbour == neighbour:
+            return adjacency.up, f"{neighbour} {adjacency.state}"
+    return False, "no such neighbour"

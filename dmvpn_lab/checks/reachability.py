@@ -1,0 +1,93 @@
+"""A host reaches the hosts behind other routers, by the path that the topology says."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
+
+from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.routing import protocol
+from dmvpn_lab.running import RunningLab, Watch
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
+
+ALL_PAIRS_UP_TO = 4
+"""Spokes of a cloud up to which every ordered pair is tried; beyond, a ring of them."""
+Member = tuple[NodePlan, TunnelPlan]
+
+
+class Reachability:
+    """LAN to LAN: spoke to hub, hub to spoke, and spoke to spoke through the hub."""
+
+    name = "reachability"
+
+    async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
+        """One result for each ordered pair of hosts."""
+        for cloud in lab.plan.clouds:
+            if protocol(cloud.routing.protocol).exchanges_routes:
+                pairs = pairs_of(lab.plan, cloud)
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(_one(lab, watch, cloud, *pair)) for pair in pairs]
+                for task in tasks:
+                    yield task.result()
+
+
+def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
+    """Which routers' hosts try to reach which."""
+    hubs = [m for m in plan.members(cloud.name, "hub") if host_behind(plan, m[0])]
+    spokes = [m for m in plan.members(cloud.name, "spoke") if host_behind(plan, m[0])]
+    pairs = [pair for hub in hubs for spoke in spokes for pair in ((spoke, hub), (hub, spoke))]
+    if len(spokes) <= ALL_PAIRS_UP_TO:
+        return pairs + list(itertools.permutations(spokes, 2))
+    return pairs + list(zip(spokes, spokes[1:] + spokes[:1], strict=True))
+
+
+def host_behind(plan: Plan, router: NodePlan) -> NodePlan | None:
+    """The host in a router's LAN."""
+    lan = router.lan_interface()
+    for link in plan.links:
+        if lan is not None and (link.a.node, link.a.interface) == (router.name, lan.name):
+            return plan.node(link.b.node)
+    return None
+
+
+def path(plan: Plan, cloud: CloudPlan, source: Member, target: Member) -> list[IPv4Address]:
+    """The hops that traceroute must show: the router's LAN address, tunnel addresses, the host."""
+    lan, host = source[0].lan_interface(), host_behind(plan, target[0])
+    assert lan is not None
+    assert lan.address is not None
+    assert host is not None
+    address = host.interfaces[0].address
+    assert address is not None
+    hops = [lan.address.ip]
+    if source[1].role == target[1].role == "spoke":
+        hops.append(plan.members(cloud.name, "hub")[0][1].address.ip)
+    return [*hops, target[1].address.ip, address.ip]
+
+
+async def _one(
+    lab: RunningLab, watch: Watch, cloud: CloudPlan, source: Member, target: Member
+) -> CheckResult:
+    host = host_behind(lab.plan, source[0])
+    assert host is not None
+    hops = [str(hop) for hop in path(lab.plan, cloud, source, target)]
+    far = host_behind(lab.plan, target[0])
+    assert far is not None
+
+    async def observe() -> tuple[bool, str]:
+        ping = await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
+        if ping.exit_code != 0:
+            return False, f"{hops[-1]} does not answer"
+        seen = await trace(lab, host.name, hops[-1])
+        return seen == hops, " > ".join(seen)
+
+    expected = f"{far.name} by {' > '.join(hops)}"
+    deadline_s = protocol(cloud.routing.protocol).deadline_s(cloud)
+    return await awaited(Reachability.name, host.name, expected, observe, watch, deadline_s)
+
+
+async def trace(lab: RunningLab, node: str, target: str) -> list[str]:
+    """The hops to an address as traceroute sees them; `*` for one that does not answer."""
+    done = await lab.exec(node, "traceroute", "-n", "-q", "1", "-w", "2", "-m", "8", target)
+    return [line.split()[1] for line in done.stdout.splitlines()[1:] if len(line.split()) > 1]

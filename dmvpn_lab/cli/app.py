@@ -1,0 +1,63 @@
+"""The command line: every command and where it lives."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dmvpn_lab import __version__
+from dmvpn_lab.cli import doctor, inject, lab, look, machine, schema
+
+EPILOG = "Exit codes: 0 all passed, 1 a check failed, 2 usage or topology error, 3 the host cannot run it."
+
+app = typer.Typer(
+    name="dmvpn-lab",
+    help="DMVPN labs on plain Linux.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(lab.up)
+app.command()(lab.down)
+app.command()(lab.inspect)
+app.command()(lab.verify)
+app.add_typer(inject.app, name="inject")
+app.command()(look.show)
+app.command("exec", context_settings={"ignore_unknown_options": True})(look.exec_)
+app.command()(look.shell)
+app.command()(look.events)
+app.command()(doctor.doctor)
+app.add_typer(machine.app, name="machine")
+app.command()(schema.schema)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"dmvpn-lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def run_here(argv: list[str]) -> int:
+    """Run one command in this process; returns its exit code. Errors of our tree pass through."""
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=argv, prog_name="dmvpn-lab", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.Exit as end:
+        return end.exit_code
+    except typer._click.exceptions.ClickException as error:
+        error.show()
+        return error.exit_code
+    return result if isinstance(result, int) else 0

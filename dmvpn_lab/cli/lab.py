@@ -1,0 +1,132 @@
+"""`up`, `down`, `inspect`, `verify`: the life of a lab."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dmvpn_lab import controller
+from dmvpn_lab.backends import NAMES
+from dmvpn_lab.backends.state import running_labs
+from dmvpn_lab.checks import CheckResult
+from dmvpn_lab.cli import output
+from dmvpn_lab.cli.options import Json, LabName
+from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_USAGE, HostError
+from dmvpn_lab.running import RunningLab
+
+Junit = Annotated[Path | None, typer.Option("--junit", help="Write the results as JUnit XML.")]
+
+
+def up(
+    topology: Annotated[
+        str, typer.Argument(help="A topology file, or a bundled one's name.")
+    ] = "hub-and-spoke",
+    backend: Annotated[str, typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.")] = "netns",
+    verify: Annotated[bool, typer.Option(help="Verify the lab once it runs.")] = True,
+    json: Json = False,
+    junit: Junit = None,
+) -> None:
+    """Start the lab of a topology, or bring a running one up to it; then verify it."""
+    code = asyncio.run(_up(topology, backend, verify, json, junit))
+    raise typer.Exit(code)
+
+
+async def _up(topology: str, backend: str, verify: bool, json: bool, junit: Path | None) -> int:
+    progress = output.Progress()
+    done = await controller.up(topology, backend, progress)
+    lab = done.lab.plan.lab
+    progress("up", f"{lab} runs" if done.started else f"{lab} ran already")
+    return await _verify(done.lab, json, junit, progress) if verify else 0
+
+
+def down(
+    lab: Annotated[str | None, typer.Argument(help="The lab; the only one that runs.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every lab, whatever state it is in.")] = False,
+) -> None:
+    """Stop a lab and remove everything of it."""
+    labs = running_labs() if every else [lab or _only()]
+    for name in labs:
+        found = asyncio.run(controller.down(name))
+        output.console().print(f"{name}: {'removed' if found else 'was not running'}")
+    if not labs:
+        output.console().print("no lab is running")
+
+
+def _only() -> str:
+    labs = running_labs()
+    return labs[0] if len(labs) == 1 else controller.find(None).plan.lab
+
+
+def inspect(json: Json = False) -> None:
+    """List running labs and their nodes."""
+    document = [asyncio.run(_inspect(name)) for name in running_labs()]
+    if json:
+        output.print_json(document)
+        return
+    for lab in document:
+        rows = [
+            (n["name"], n["kind"], "running" if n["running"] else "dead", n["pid"], ", ".join(n["addresses"]))
+            for n in lab["nodes"]
+        ]
+        output.print_table(
+            ("node", "kind", "state", "pid", "addresses"), rows, title=f"{lab['lab']}  ({lab['state']})"
+        )
+    if not document:
+        output.console().print("no lab is running")
+
+
+async def _inspect(name: str) -> dict[str, Any]:
+    try:
+        lab = controller.find(name)
+    except HostError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a lab that was cut off is listed as such
+        return {"lab": name, "state": str(error), "topology": None, "nodes": []}
+    states = {state.name: state for state in await lab.backend.nodes(name)}
+    nodes = []
+    for node in lab.plan.nodes:
+        addresses = [f"{i.name} {'dhcp' if i.dhcp else i.address}" for i in node.interfaces]
+        addresses += [f"{tunnel.name} {tunnel.address}" for tunnel in node.tunnels]
+        state = states.get(node.name)
+        nodes.append(
+            {
+                "name": node.name,
+                "kind": node.kind,
+                "running": state is not None and state.running,
+                "pid": state.pid if state else None,
+                "addresses": addresses,
+            }
+        )
+    whole = all(node["running"] for node in nodes)
+    return {
+        "lab": name,
+        "state": "running" if whole else "damaged",
+        "topology": lab.plan.source,
+        "nodes": nodes,
+    }
+
+
+def verify(lab: LabName = None, json: Json = False, junit: Junit = None) -> None:
+    """Prove that a running lab works: registration, multicast, adjacency, reachability."""
+    raise typer.Exit(asyncio.run(_verify(controller.find(lab), json, junit, output.Progress())))
+
+
+async def _verify(lab: RunningLab, json: bool, junit: Path | None, progress: output.Progress) -> int:
+    if junit is not None and not junit.absolute().parent.is_dir():
+        output.console().print(f"there is no folder {junit.parent} for the JUnit file")
+        return EXIT_USAGE
+    results: list[CheckResult] = []
+    async for result in controller.verify(lab):
+        word = "passed" if result.passed else "FAILED"
+        progress(result.name, f"{result.node}: {word}, {result.observed}")
+        results.append(result)
+    if json:
+        output.print_json(output.results_document(lab.plan.lab, results))
+    else:
+        output.print_results(lab.plan.lab, results)
+    if junit is not None:
+        output.write_junit(junit, lab.plan.lab, results)
+    return 0 if all(result.passed for result in results) else EXIT_CHECK_FAILED

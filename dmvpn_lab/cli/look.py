@@ -1,0 +1,156 @@
+"""`show`, `exec`, `shell`, `events`: look into a running lab."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import subprocess
+import time
+from typing import Annotated, Any
+
+import typer
+
+from dmvpn_lab import controller
+from dmvpn_lab.cli import output
+from dmvpn_lab.cli.options import Json, LabName, NodeName
+from dmvpn_lab.errors import UsageError, first_error
+from dmvpn_lab.running import Event, RunningLab
+
+SHOWS = ("nhrp", "nhs", "multicast", "routes", "counters", "status")
+Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
+QUIET_S = 0.3
+"""Without --follow: events come at once from an agent's memory; after this silence they are all."""
+
+
+def show(
+    node: NodeName,
+    what: Annotated[str, typer.Argument(help=f"One of {', '.join(SHOWS)}.", metavar="WHAT")],
+    lab: LabName = None,
+    json: Json = False,
+) -> None:
+    """Show a router's NHRP cache, servers, multicast peers, routes, counters or tunnels."""
+    if what not in SHOWS:
+        raise UsageError(f"cannot show {what!r}", hint=f"one of {', '.join(SHOWS)}")
+    running = controller.find(lab)
+    facts = asyncio.run(_facts(running, node, what))
+    if json:
+        output.print_json(facts)
+    else:
+        columns, rows = _table(what, facts)
+        output.print_table(columns, rows)
+
+
+async def _facts(lab: RunningLab, node: str, what: str) -> Any:
+    if what == "routes":
+        lab.node(node)
+        return jsonlib.loads(await lab.must(node, "ip", "-json", "route", "show"))
+    lab.router(node)
+    return await lab.query(node, what)
+
+
+def _table(what: str, facts: Any) -> Table:
+    match what:
+        case "nhrp":
+            return ("address", "NBMA address", "interface", "type", "flags", "expires"), [
+                (f"{e['protocol']}/{e['prefix_length']}", e["nbma"], e["interface"], e["type"],
+                 " ".join(e["flags"]), _duration(e["expires_in_s"]))
+                for e in facts
+            ]  # fmt: skip
+        case "nhs":
+            return ("NHS", "NBMA address", "interface", "state", "sent", "failed", "replies", "renews", "error"), [
+                (e["protocol"], e["nbma"], e["interface"], e["state"], e["requests_sent"], e["requests_failed"],
+                 e["replies_received"], _duration(e["renews_in_s"]), e["last_error"])
+                for e in facts
+            ]  # fmt: skip
+        case "multicast":
+            return ("interface", "NBMA address", "flags", "packets"), [
+                (e["interface"], e["nbma"], e["origin"], e["packets"]) for e in facts
+            ]
+        case "routes":
+            return ("destination", "via", "interface", "protocol", "metric"), [
+                (r["dst"], r.get("gateway", "connected"), r.get("dev"), r.get("protocol"), r.get("metric"))
+                for r in facts
+            ]
+        case "counters":
+            return ("interface", "counter", "value"), [
+                (interface, name, value)
+                for interface, counts in facts.items()
+                for name, value in counts.items()
+            ]
+        case _:
+            return ("interface", "mode", "address", "NBMA address", "network-id", "state"), [
+                (t["interface"], t["mode"], t["address"], t["nbma"], t["network_id"], "up" if t["up"] else "down")
+                for t in facts["tunnels"]
+            ]  # fmt: skip
+
+
+def _duration(seconds: float | None) -> str:
+    """HH:MM:SS as routers print it; `never` for none."""
+    if seconds is None:
+        return "never"
+    return time.strftime("%H:%M:%S", time.gmtime(max(0, seconds)))
+
+
+def exec_(
+    node: NodeName,
+    command: Annotated[list[str], typer.Argument(help="The command, after --.", metavar="-- COMMAND")],
+    lab: LabName = None,
+) -> None:
+    """Run a command in a node; its exit code is the command's."""
+    raise typer.Exit(_inside(lab, node, command))
+
+
+def shell(node: NodeName, lab: LabName = None) -> None:
+    """A shell in a node."""
+    raise typer.Exit(_inside(lab, node, ["bash", "--login"]))
+
+
+def _inside(name: str | None, node: str, command: list[str]) -> int:
+    lab = controller.find(name)
+    lab.node(node)
+    done = subprocess.run(lab.backend.enter_argv(lab.plan.lab, node, command), check=False)
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
+    lab: LabName = None,
+    json: Json = False,
+) -> None:
+    """The events of all agents: registrations, address changes, multicast sets."""
+    asyncio.run(_events(controller.find(lab), follow, json))
+
+
+async def _events(lab: RunningLab, follow: bool, json: bool) -> None:
+    queue: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def collect(node: str) -> None:
+        async for event in lab.events(node, replay=True):
+            queue.put_nowait(event)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(collect(router.name)) for router in lab.plan.routers()]
+            past: list[Event] = []
+            try:
+                while True:
+                    past.append(await asyncio.wait_for(queue.get(), QUIET_S))
+            except TimeoutError:
+                pass
+            for event in sorted(past, key=lambda e: e["at"]):
+                _print_event(event, json)
+            while follow:
+                _print_event(await queue.get(), json)
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+
+
+def _print_event(event: Event, json: bool) -> None:
+    if json:
+        print(jsonlib.dumps(event), flush=True)
+        return
+    clock = time.strftime("%H:%M:%S", time.localtime(event["at"])) + f".{int(event['at'] % 1 * 1000):03d}"
+    facts = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("v", "event", "at", "node"))
+    print(f"{clock}  {event['node']:<10} {event['event']:<21} {facts}", flush=True)

@@ -1,0 +1,108 @@
+"""What the command line prints: rich on a terminal, plain lines elsewhere, JSON on request."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from rich.console import Console
+from rich.table import Table
+
+from dmvpn_lab.checks import CheckResult
+
+WIDE = 160
+"""Columns of a table that is not on a terminal."""
+
+
+def console() -> Console:
+    """Standard output."""
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    print(json.dumps(value, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table; a header alone when there are no rows."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console().print(table)
+
+
+class Progress:
+    """Lines on standard error, each with the seconds since the beginning."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._began = time.monotonic()
+
+    def __call__(self, phase: str, detail: str) -> None:
+        if not self._quiet:
+            print(
+                f"  {time.monotonic() - self._began:5.1f} s  {phase}: {detail}", file=sys.stderr, flush=True
+            )
+
+
+def results_document(lab: str, results: Sequence[CheckResult]) -> dict[str, Any]:
+    """What `verify --json` prints."""
+    return {
+        "lab": lab,
+        "passed": all(result.passed for result in results),
+        "checks": [asdict(result) for result in results],
+    }
+
+
+def print_results(lab: str, results: Sequence[CheckResult]) -> None:
+    """The verified table."""
+    rows = (
+        (
+            "[green]pass[/]" if r.passed else "[red]FAIL[/]",
+            r.name,
+            r.node,
+            r.expected,
+            r.observed,
+            f"{r.waited_s:.1f} s",
+        )
+        for r in results
+    )
+    print_table(("", "check", "node", "expected", "observed", "waited"), rows)
+    failed = sum(not result.passed for result in results)
+    if failed:
+        console().print(f"[red]{lab}: {failed} of {len(results)} checks failed[/]")
+    else:
+        console().print(f"[green]{lab}: verified, {len(results)} checks passed[/]")
+
+
+def write_junit(path: Path, lab: str, results: Sequence[CheckResult]) -> None:
+    """The results as JUnit XML; whole or not at all."""
+    failures = sum(not result.passed for result in results)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=lab,
+        tests=str(len(results)),
+        failures=str(failures),
+        errors="0",
+        time=f"{sum(result.waited_s for result in results):.2f}",
+    )
+    for result in results:
+        name = f"{result.name}: {result.expected}"
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"{lab}.{result.node}", name=name, time=f"{result.waited_s:.2f}"
+        )
+        if not result.passed:
+            failure = ElementTree.SubElement(case, "failure", message=f"observed: {result.observed}")
+            failure.text = f"expected: {result.expected}\nobserved: {result.observed}"
+    temporary = path.with_name(f".{path.name}.part")
+    ElementTree.ElementTree(suite).write(temporary, encoding="utf-8", xml_declaration=True)
+    temporary.replace(path)

@@ -1,0 +1,110 @@
+"""Brings a lab up, verifies it, takes it down. Knows no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmvpn_lab import checks
+from dmvpn_lab.backends import backend
+from dmvpn_lab.backends.state import LabFolder, locked, running_labs
+from dmvpn_lab.checks import CheckResult
+from dmvpn_lab.errors import LabError, UsageError
+from dmvpn_lab.render.files import files
+from dmvpn_lab.running import RunningLab, watching
+from dmvpn_lab.spec import plan as planner
+from dmvpn_lab.spec.plan_types import Plan
+
+PACKAGE = Path(__file__).resolve().parent
+Progress = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """What `up` did."""
+
+    lab: RunningLab
+    started: bool
+    """False: it was running as it should, nothing was done."""
+    seconds: float
+
+
+def bundled_topologies() -> Path:
+    """`topologies/` of a checkout, or its copy in an installed wheel."""
+    installed = PACKAGE / "_topologies"
+    return installed if installed.is_dir() else PACKAGE.parent / "topologies"
+
+
+def find_topology(name: str) -> Path:
+    """A path as it is, or the bundled topology of that name. Raises UsageError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    bundled = bundled_topologies() / f"{name}.yml"
+    if bundled.is_file() and "/" not in name:
+        return bundled
+    names = ", ".join(sorted(each.stem for each in bundled_topologies().glob("*.yml")))
+    raise UsageError(f"there is no topology {name!r}", hint=f"name a file, or one of: {names}")
+
+
+async def up(topology: str, backend_name: str, progress: Progress) -> UpResult:
+    """Make the lab of a topology run. One that runs as it should is left alone.
+
+    A running lab whose topology has changed is taken down and started anew.
+    """
+    plan = planner.read(find_topology(topology))
+    chosen = backend(backend_name)
+    began = time.monotonic()
+    with locked(plan.lab):
+        folder = LabFolder(plan.lab)
+        lab = RunningLab(plan, chosen)
+        running = folder.plan()
+        if running is not None and running.digest == plan.digest and await _whole(lab):
+            return UpResult(lab, False, time.monotonic() - began)
+        if await chosen.down(plan.lab):
+            why = "its topology changed" if running is not None else "an earlier start was cut off"
+            progress("restart", why)
+        await chosen.up(plan, files(plan), progress)
+        folder.write_plan(plan)
+        folder.write_json("backend", backend_name)
+    return UpResult(lab, True, time.monotonic() - began)
+
+
+async def verify(lab: RunningLab) -> AsyncIterator[CheckResult]:
+    """Every check, in order; results as they come."""
+    async with watching(lab) as watch:
+        for check in checks.ALL:
+            async for result in check.run(lab, watch):
+                yield result
+
+
+async def down(lab: str) -> bool:
+    """Remove a lab in whatever state it is; False when there was nothing."""
+    with locked(lab):
+        return await backend(LabFolder(lab).read_json("backend") or "netns").down(lab)
+
+
+def find(name: str | None) -> RunningLab:
+    """The running lab of that name; without a name, the only one. Raises UsageError."""
+    labs = running_labs()
+    if name is None and len(labs) > 1:
+        raise UsageError(f"{len(labs)} labs are running", hint=f"say which with --lab: {', '.join(labs)}")
+    chosen = name or (labs[0] if labs else None)
+    if chosen is None or chosen not in labs:
+        what = f"lab {name} is not running" if name else "no lab is running"
+        raise UsageError(
+            what, hint=f"running: {', '.join(labs)}" if labs else "start one with 'dmvpn-lab up'"
+        )
+    plan = LabFolder(chosen).plan()
+    if not isinstance(plan, Plan):
+        raise LabError(
+            f"lab {chosen} did not finish starting", hint=f"dmvpn-lab down {chosen}, then up again"
+        )
+    return RunningLab(plan, backend(LabFolder(chosen).read_json("backend") or "netns"))
+
+
+async def _whole(lab: RunningLab) -> bool:
+    states = await lab.backend.nodes(lab.plan.lab)
+    return len(states) == len(lab.plan.nodes) and all(state.running for state in states)

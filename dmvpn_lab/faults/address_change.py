@@ -1,0 +1,154 @@
+"""`inject address-change`: the ISP gives a spoke another NBMA address.
+
+Done as a line does it: the carrier drops, the ISP's DHCP server has another address for the
+customer, the carrier returns, and the spoke's DHCP client gets a lease. The agent is told
+nothing; it notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from dmvpn_lab.errors import LabError, UsageError
+from dmvpn_lab.faults.base import Injected, Line, access_of, forget, lines, record, remember_lines
+from dmvpn_lab.render import dhcp
+from dmvpn_lab.running import RunningLab
+from dmvpn_lab.spec.plan import gateway_of
+
+NAME = "address-change"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    node: str
+    address: IPv4Interface | None = None
+    """None: the next free one."""
+    subnet: bool = False
+    """A different subnet."""
+    gap_s: float = 0.0
+    """Seconds without any address."""
+    swap: str | None = None
+    """The spoke that gets the old address, and whose address this one gets."""
+
+
+def new_lines(lab: RunningLab, wish: Wish) -> tuple[Line, ...]:
+    """The lines as they will be. Raises UsageError for what cannot be."""
+    present = lines(lab)
+    old = _dynamic_line(lab, wish.node, present)
+    if wish.swap is not None:
+        other = _dynamic_line(lab, wish.swap, present)
+        if other.router == old.router:
+            raise UsageError("a spoke cannot swap addresses with itself", hint="name another spoke")
+        return (
+            Line(old.router, other.customer, other.gateway),
+            Line(other.router, old.customer, old.gateway),
+        )
+    others = [line for line in present.values() if line.router != wish.node]
+    if wish.address is not None:
+        return (_named(old, wish.address, others),)
+    if wish.subnet:
+        return (_other_subnet(lab, old, others),)
+    hosts = old.customer.network.hosts()
+    free = next((h for h in hosts if h > old.customer.ip and h != old.gateway.ip), None)
+    free = free or next(h for h in old.customer.network.hosts() if h not in (old.customer.ip, old.gateway.ip))
+    return (Line(old.router, IPv4Interface((free, old.customer.network.prefixlen)), old.gateway),)
+
+
+async def inject(lab: RunningLab, wish: Wish) -> tuple[Injected, tuple[Line, ...]]:
+    """Change the lines. Returns as soon as the carrier is back; the lease comes after."""
+    after = new_lines(lab, wish)
+    before = tuple(lines(lab)[line.router] for line in after)
+    what = ", ".join(f"{a.router} {b.customer} -> {a.customer}" for a, b in zip(after, before, strict=True))
+    undo = {"lines": [(b.router, str(b.customer), str(b.gateway)) for b in before]}
+    injected = record(lab, NAME, wish.node, what, undo)
+    await _change(lab, before, after, wish.gap_s)
+    return injected, after
+
+
+async def undo(lab: RunningLab, fault: Injected) -> tuple[Line, ...]:
+    """Give the lines back what they had before."""
+    after = tuple(
+        Line(router, IPv4Interface(customer), IPv4Interface(gateway))
+        for router, customer, gateway in fault.undo["lines"]
+    )
+    before = tuple(lines(lab)[line.router] for line in after)
+    await _change(lab, before, after, 0.0)
+    forget(lab, fault.number)
+    return after
+
+
+async def _change(lab: RunningLab, before: tuple[Line, ...], after: tuple[Line, ...], gap_s: float) -> None:
+    """Carrier down, servers and gateways changed, carrier up."""
+    isp = lab.plan.isp
+    if isp is None:
+        raise LabError("this lab has no ISP router")
+    for line in before:
+        await lab.must(isp, "ip", "link", "set", access_of(lab, line).isp_interface, "down")
+    for line in before:
+        await _stop_server(lab, isp, line)
+        interface = access_of(lab, line).isp_interface
+        await lab.must(isp, "ip", "address", "flush", "dev", interface)
+    remember_lines(lab, after)
+    for line in after:
+        access = access_of(lab, line)
+        await lab.must(isp, "ip", "address", "add", str(line.gateway), "dev", access.isp_interface)
+        await lab.backend.put(lab.plan.lab, isp, dhcp.server_path(access), dhcp.server(access))
+        # Without --keep-in-foreground it returns once it serves.
+        await lab.must(isp, "dnsmasq", f"--conf-file={dhcp.server_path(access)}")
+    if gap_s:
+        await asyncio.sleep(gap_s)  # the outage that the user asked for
+    for line in after:
+        await lab.must(isp, "ip", "link", "set", access_of(lab, line).isp_interface, "up")
+
+
+async def _stop_server(lab: RunningLab, isp: str, line: Line) -> None:
+    """End the line's DHCP server, by its PID file."""
+    path = dhcp.server_ready(access_of(lab, line))
+    pid = (await lab.exec(isp, "cat", path)).stdout.strip()
+    if pid:
+        await lab.exec(isp, "kill", pid)
+        await lab.exec(isp, "rm", "-f", path)
+
+
+def _dynamic_line(lab: RunningLab, node: str, present: dict[str, Line]) -> Line:
+    lab.router(node)
+    if not any(a.router == node and a.dynamic for a in lab.plan.access):
+        dynamic = ", ".join(a.router for a in lab.plan.access if a.dynamic) or "none"
+        raise UsageError(f"{node}'s NBMA address is no lease", hint=f"routers with a lease: {dynamic}")
+    return present[node]
+
+
+def _named(old: Line, address: IPv4Interface, others: list[Line]) -> Line:
+    network = address.network
+    if address.ip in (network.network_address, network.broadcast_address) or network.prefixlen > 30:
+        raise UsageError(f"{address} is no host address", hint="such as 172.16.1.77/24")
+    if address.ip == old.customer.ip:
+        raise UsageError(f"{old.router} has {address.ip} already", hint="name another address")
+    for other in others:
+        if network.overlaps(other.customer.network):
+            raise UsageError(
+                f"{network} is {other.router}'s subnet", hint="use --swap to exchange two spokes' addresses"
+            )
+    same = network == old.customer.network
+    gateway = old.gateway if same and address.ip != old.gateway.ip else gateway_of(address)
+    return Line(old.router, address, gateway)
+
+
+def _other_subnet(lab: RunningLab, old: Line, others: list[Line]) -> Line:
+    """The next subnet of the same size that is nobody's."""
+    taken = [line.customer.network for line in (old, *others)]
+    taken += [cloud.subnet for cloud in lab.plan.clouds]
+    taken += [i.address.network for n in lab.plan.nodes for i in n.interfaces if i.address is not None]
+    length = old.customer.network.prefixlen
+    start = int(old.customer.network.network_address)
+    for step in range(1, 4096):
+        candidate = IPv4Interface((start + step * old.customer.network.num_addresses, length)).network
+        if not any(candidate.overlaps(network) for network in taken):
+            offset = int(old.customer.ip) - start
+            customer = IPv4Interface((candidate.network_address + offset, length))
+            return Line(old.router, customer, gateway_of(customer))
+    raise UsageError("no free subnet is left near this one", hint="name an address: ADDRESS/LENGTH")

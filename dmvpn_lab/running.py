@@ -1,0 +1,173 @@
+"""A running lab as faults and checks see it: its plan, its nodes' agents, their events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dmvpn_lab import answers
+from dmvpn_lab.backends.base import Backend, ExecResult
+from dmvpn_lab.errors import LabError, UsageError, first_error
+from dmvpn_lab.spec.plan_types import NodePlan, Plan
+
+ANSWER_DEADLINE_S = 20.0
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLab:
+    """One lab on one backend."""
+
+    plan: Plan
+    backend: Backend
+
+    def node(self, name: str) -> NodePlan:
+        """A node of the plan. Raises UsageError that lists what there is."""
+        try:
+            return self.plan.node(name)
+        except KeyError:
+            names = ", ".join(node.name for node in self.plan.nodes)
+            raise UsageError(
+                f"lab {self.plan.lab} has no node {name!r}", hint=f"there are: {names}"
+            ) from None
+
+    def router(self, name: str) -> NodePlan:
+        """A router of the plan. Raises UsageError for a host or the ISP router."""
+        node = self.node(name)
+        if node.kind != "router":
+            routers = ", ".join(each.name for each in self.plan.routers())
+            raise UsageError(f"{name} is no router", hint=f"routers: {routers}")
+        return node
+
+    async def exec(self, node: str, *argv: str, timeout_s: float = 60.0) -> ExecResult:
+        """Run a command in a node to its end, whatever its exit code."""
+        return await self.backend.exec(self.plan.lab, node, argv, timeout_s=timeout_s)
+
+    async def must(self, node: str, *argv: str) -> str:
+        """Run a command in a node that has to succeed; its stdout. Raises LabError."""
+        done = await self.exec(node, *argv)
+        if done.exit_code != 0:
+            said = (done.stderr or done.stdout).strip()
+            raise LabError(f"{node}: '{' '.join(argv)}' failed with {done.exit_code}: {said}")
+        return done.stdout
+
+    async def query(self, node: str, name: str) -> Any:
+        """One of `answers.QUERIES` of a node's agent. Raises LabError."""
+        reader, writer = await self.backend.open(self.plan.lab, node)
+        try:
+            writer.write(json.dumps({"v": answers.VERSION, "id": 1, "query": name}).encode() + b"\n")
+            async with asyncio.timeout(ANSWER_DEADLINE_S):
+                line = await reader.readline()
+        except TimeoutError:
+            raise LabError(f"{node}: its agent did not answer in {ANSWER_DEADLINE_S:.0f} s") from None
+        finally:
+            writer.close()
+        answer = json.loads(line or b'{"ok": false, "error": "it closed the connection"}')
+        if not answer["ok"]:
+            raise LabError(f"{node}: its agent: {answer['error']}")
+        return answer["result"]
+
+    async def events(self, node: str, *, replay: bool = False) -> AsyncIterator[Event]:
+        """Events of a node's agent from now on; with `replay` those before, too."""
+        reader, writer = await self.backend.open(self.plan.lab, node)
+        try:
+            request = {"v": answers.VERSION, "id": 1, "subscribe": True, "replay": replay}
+            writer.write(json.dumps(request).encode() + b"\n")
+            await reader.readline()
+            while line := await reader.readline():
+                yield {"node": node, **json.loads(line)}
+        finally:
+            writer.close()
+
+    async def stream(self, node: str, argv: Sequence[str]) -> asyncio.subprocess.Process:
+        """Start a command in a node with pipes; the caller ends it."""
+        return await asyncio.create_subprocess_exec(
+            *self.backend.enter_argv(self.plan.lab, node, argv),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+
+@dataclass(slots=True)
+class Watch:
+    """Wakes whoever waits when an agent says something or a route changes, on any router."""
+
+    lab: RunningLab
+    seen: list[Event] = field(default_factory=list)
+    """Agents' events since the watch began."""
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return at the next change, or after `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        self._changed.clear()
+
+    async def event(self, matches: Callable[[Event], bool], timeout_s: float) -> Event | None:
+        """The first event since the beginning that matches; None when none came in time."""
+        end = asyncio.get_running_loop().time() + timeout_s
+        looked_at = 0
+        while True:
+            for event in self.seen[looked_at:]:
+                if matches(event):
+                    return event
+            looked_at = len(self.seen)
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                return None
+            await self.wait(left)
+
+    async def follow_agent(self, node: str, ready: asyncio.Event) -> None:
+        """Collect one agent's events; an agent that restarts is followed again."""
+        while True:
+            with contextlib.suppress(LabError, ConnectionError):
+                stream = self.lab.events(node)
+                ready.set()
+                async for event in stream:
+                    self.seen.append(event)
+                    self._changed.set()
+            ready.set()
+            await asyncio.sleep(0.2)
+
+    async def follow_routes(self, node: str, ready: asyncio.Event) -> None:
+        """Wake on each change of a router's routes."""
+        monitor = await self.lab.stream(node, ["ip", "monitor", "route"])
+        ready.set()
+        try:
+            assert monitor.stdout is not None
+            while await monitor.stdout.readline():
+                self._changed.set()
+        finally:
+            if monitor.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    monitor.kill()
+                await monitor.wait()
+
+
+@contextlib.asynccontextmanager
+async def watching(lab: RunningLab) -> AsyncIterator[Watch]:
+    """A watch on all routers of a lab, for the length of a block."""
+    watch = Watch(lab)
+    try:
+        async with asyncio.TaskGroup() as group:
+            begun: list[asyncio.Event] = []
+            tasks = []
+            for router in lab.plan.routers():
+                for follow in (watch.follow_agent, watch.follow_routes):
+                    begun.append(asyncio.Event())
+                    tasks.append(group.create_task(follow(router.name, begun[-1])))
+            try:
+                for each in begun:
+                    await each.wait()
+                yield watch
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
