@@ -8,17 +8,16 @@ import logging
 import sys
 from pathlib import Path
 
-from pyroute2 import AsyncIPRoute
-
 from dmvpn_lab.daemon.config import AgentConfig, load
 from dmvpn_lab.daemon.service import Service
 from dmvpn_lab.errors import DmvpnLabError
+from dmvpn_lab.linux.netlink import Netlink
 
 DEFAULT_CONFIG = Path("/etc/dmvpn-lab/agent.json")
 
 
 def main() -> int:
-    """Entry point. Exit codes: 0 ended by a signal, 2 the configuration is wrong."""
+    """Entry point. Exit codes: 0 ended by a signal, 2 wrong configuration, 3 wrong host."""
     parser = argparse.ArgumentParser(prog="dmvpn-agent", description="The NHRP agent of one router.")
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="JSON file (%(default)s)")
     try:
@@ -30,14 +29,14 @@ def main() -> int:
 
 
 def run(config: AgentConfig) -> None:
-    """Run an agent in this process until it is told to end."""
+    """Run an agent in this process until it is told to end. Raises DmvpnLabError."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     asyncio.run(_serve(config))
 
 
 async def _serve(config: AgentConfig) -> None:
-    async with AsyncIPRoute() as netlink:
-        await Service(config, netlink).run()
+    with Netlink() as netlink:
+        await Service(config, netlink, logging.getLogger("dmvpn-agent")).run()
 
 
 if __name__ == "__main__":

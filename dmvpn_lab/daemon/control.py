@@ -1,11 +1,15 @@
-"""The control socket: JSON lines over a UNIX stream socket. Shapes: `answers.py`."""
+"""The control socket: JSON lines over a UNIX stream socket. Shapes: `answers.py`.
+
+An asyncio protocol and not streams: an event goes to a subscriber's transport at once, without a
+task a client; and what a client does not read is bounded by its transport's buffer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from dmvpn_lab import answers
+from dmvpn_lab.errors import HostError
 
 HISTORY = 1000
-"""Events kept for subscribers that ask for what was before."""
-QUEUE = 5000
-"""Events that a slow subscriber may be behind; then it is dropped."""
+"""Events kept for subscribers that ask for what was before (`"replay": true`)."""
+BACKLOG = 4 << 20
+"""Octets that a client may leave unread; then it is dropped."""
 LINE_LIMIT = 65536
+"""Octets of a request."""
 
 Query = Callable[[str], Any]
 Line = dict[str, Any]
@@ -29,98 +35,159 @@ class Control:
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._history: deque[Line] = deque(maxlen=HISTORY)
-        self._subscribers: set[asyncio.Queue[Line | None]] = set()
+        self._history: deque[bytes] = deque(maxlen=HISTORY)
+        self._clients: set[Client] = set()
+        self._server: asyncio.Server | None = None
+        self._path = Path()
+
+    async def open(self, path: Path) -> None:
+        """Listen at `path` (mode 0600). A dead agent's socket is replaced.
+
+        Raises HostError when an agent answers there, or when the path cannot be made.
+        """
+        try:
+            sock = _listen(path)
+        except OSError as error:
+            raise HostError(f"control socket {path}: {error.strerror or error}") from error
+        self._path = path
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Client(self), sock=sock)
+
+    def close(self) -> None:
+        """Stop listening; what subscribers have not got yet is still written, if they read."""
+        if self._server is not None:
+            self._path.unlink(missing_ok=True)
+            self._server.close()
+        for client in tuple(self._clients):
+            client.close()
 
     def publish(self, name: str, facts: dict[str, Any]) -> None:
         """Give an event its time and pass it on."""
-        event = {"v": answers.VERSION, "event": name, "at": time.time(), **facts}
-        self._history.append(event)
-        for queue in tuple(self._subscribers):
-            try:
-                queue.put_nowait(event)
-            except asyncio.QueueFull:
-                self._subscribers.discard(queue)
-                queue.get_nowait()
-                queue.put_nowait(None)
+        line = _encode({"v": answers.VERSION, "event": name, "at": time.time(), **facts})
+        self._history.append(line)
+        for client in tuple(self._clients):
+            if client.subscribed:
+                client.write(line)
 
-    async def serve(self, path: Path) -> asyncio.Server:
-        """Listen at `path` (mode 0600); an old socket of a dead agent is replaced."""
-        _make_place(path)
-        before = os.umask(0o177)
-        try:
-            return await asyncio.start_unix_server(self._serve_one, str(path), limit=LINE_LIMIT)
-        finally:
-            os.umask(before)
+    def add(self, client: Client) -> None:
+        """A client has connected."""
+        self._clients.add(client)
 
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            try:
-                while line := await _line(reader):
-                    answer, subscribe = self._answer(line)
-                    writer.write(_encode(answer))
-                    await writer.drain()
-                    if subscribe is not None:
-                        await self._stream(writer, subscribe)
-                        return
-            finally:
-                writer.close()
+    def remove(self, client: Client) -> None:
+        """A client is gone."""
+        self._clients.discard(client)
 
-    def _answer(self, line: bytes) -> tuple[Line, Line | None]:
-        """The answer to one request, and the request if it subscribes."""
-        try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise ValueError("a request is a JSON object")
-        except ValueError as error:
-            return _refusal(None, f"not a request: {error}"), None
+    def answer(self, request: Line) -> tuple[Line, list[bytes] | None]:
+        """The answer to a request; for one that subscribes, also the past events it asked for."""
         number = request.get("id")
         if request.get("v") != answers.VERSION:
-            return _refusal(
-                number, f"version {request.get('v')!r}, this agent speaks {answers.VERSION}"
-            ), None
-        if request.get("subscribe"):
-            return _success(number, None), request
+            theirs = request.get("v")
+            return refusal(number, f"version {theirs!r}, this agent speaks {answers.VERSION}"), None
+        if request.get("subscribe") is True:
+            return _success(number, None), list(self._history) if request.get("replay") is True else []
         name = request.get("query")
         if name not in answers.QUERIES:
-            return _refusal(number, f"unknown query {name!r}; there are {', '.join(answers.QUERIES)}"), None
+            return refusal(number, f"unknown query {name!r}; there are {', '.join(answers.QUERIES)}"), None
         return _success(number, self._query(name)), None
 
-    async def _stream(self, writer: asyncio.StreamWriter, request: Line) -> None:
-        queue: asyncio.Queue[Line | None] = asyncio.Queue(QUEUE)
-        past = tuple(self._history) if request.get("replay") else ()
-        self._subscribers.add(queue)
+
+class Client(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self.subscribed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._control.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio."""
+        self._control.remove(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each whole line; a line beyond the limit ends the connection."""
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            self._request(line)
+        if len(self._received) > LINE_LIMIT:
+            self.write(_encode(refusal(None, f"a request has {LINE_LIMIT} octets at most")))
+            self.close()
+
+    def write(self, line: bytes) -> None:
+        """Send a line; drop a client that does not read."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(line)
+        if transport.get_write_buffer_size() > BACKLOG:
+            self._control.remove(self)
+            transport.abort()
+
+    def close(self) -> None:
+        """Close after what is written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _request(self, line: bytes) -> None:
         try:
-            for old in past:
-                writer.write(_encode(old))
-            await writer.drain()
-            while (event := await queue.get()) is not None:
-                writer.write(_encode(event))
-                await writer.drain()
-        finally:
-            self._subscribers.discard(queue)
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            self.write(_encode(refusal(None, "a request is one line of JSON")))
+            return
+        if not isinstance(request, dict):
+            self.write(_encode(refusal(None, "a request is a JSON object")))
+            return
+        answer, past = self._control.answer(request)
+        self.write(_encode(answer))
+        if past is not None:
+            for event in past:
+                self.write(event)
+            self.subscribed = True
 
 
-def _make_place(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-
-
-async def _line(reader: asyncio.StreamReader) -> bytes:
-    """The next line; empty at the end, or when a line is beyond the limit."""
-    try:
-        return await reader.readline()
-    except ValueError:
-        return b""
+def refusal(number: Any, error: str) -> Line:
+    """The answer `ok: false`."""
+    return {"v": answers.VERSION, "id": number, "ok": False, "error": error}
 
 
 def _success(number: Any, result: Any) -> Line:
     return {"v": answers.VERSION, "id": number, "ok": True, "result": result}
 
 
-def _refusal(number: Any, error: str) -> Line:
-    return {"v": answers.VERSION, "id": number, "ok": False, "error": error}
-
-
 def _encode(line: Line) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket of mode 0600. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        _remove_stale(path)
+        os.fchmod(sock.fileno(), 0o600)  # bind makes the file with the socket's mode
+        sock.bind(str(path))
+        sock.listen(64)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of an agent that is gone. Raises OSError when one answers there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+    raise OSError("another agent answers there")

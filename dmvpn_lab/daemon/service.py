@@ -1,26 +1,27 @@
-"""The agent at work: one asyncio loop, one `match` over the core's actions."""
+"""The agent at work: one asyncio loop, one `match` over the core's actions.
+
+Everything is a callback of the loop that runs to its end: a packet, an address event, a deadline.
+Nothing in between waits, so what the core decided is carried out before the next thing happens.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import signal
-import time
 from ipaddress import IPv4Address
 from typing import Any
 
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from dmvpn_lab import __version__
-from dmvpn_lab.answers import Status, TunnelStatus
+from dmvpn_lab.answers import Counters, MulticastEntry, Status, TunnelStatus
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
-from dmvpn_lab.linux import addresses, gre, neighbour
-from dmvpn_lab.linux.multicast import MulticastTap
-from dmvpn_lab.linux.nhrp_socket import NhrpSocket
+from dmvpn_lab.daemon.neighbours import NeighbourQueue
+from dmvpn_lab.daemon.port import Port, TunnelError
+from dmvpn_lab.linux.netlink import Netlink
+from dmvpn_lab.linux.route_watch import RouteWatch
+from dmvpn_lab.linux.source_watch import Changes, SourceWatch
 from dmvpn_lab.nhrp.actions import (
     Action,
     InstallNeighbour,
@@ -32,187 +33,284 @@ from dmvpn_lab.nhrp.actions import (
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.config import TunnelConfig
 
-log = logging.getLogger("dmvpn-agent")
+ROUTE_WAIT_S = 1.0
+"""A new source address waits so long at most for a route to the servers."""
+RETRY_S = 1.0
+"""After the kernel refused a tunnel."""
 
 
 class Service:
-    """Carries out what the core decides. All work is done by one task, in order."""
+    """Carries out what the core decides."""
 
-    def __init__(self, config: AgentConfig, netlink: AsyncIPRoute) -> None:
+    def __init__(self, config: AgentConfig, netlink: Netlink, log: logging.Logger) -> None:
         self._config = config
         self._netlink = netlink
+        self._log = log
         self._agent = Agent(config.tunnels, random.SystemRandom())
         self._control = Control(self._query)
-        self._started = time.monotonic()
-        self._inbox: asyncio.Queue[tuple[str, bytes, IPv4Address | None]] = asyncio.Queue()
-        self._indexes: dict[str, int] = {}
-        self._sockets: dict[str, NhrpSocket] = {}
-        self._taps: dict[str, MulticastTap] = {}
-        self._book = addresses.AddressBook()
-        self._woken = asyncio.Event()
-        self._moved = False
-        self._ending = False
+        self._ports: dict[str, Port] = {}
+        self._neighbours = NeighbourQueue(netlink)
+        self._waiting: dict[str, IPv4Address] = {}
+        """Tunnels whose new source address waits for a route."""
+        self._route_watch: RouteWatch | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._failure: BaseException | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
-        loop = asyncio.get_running_loop()
+        """Serve until SIGTERM or SIGINT. Kernel state stays, for an agent that takes over.
+
+        Raises HostError when it cannot begin, and whatever went wrong in a callback."""
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._started = self._loop.time()
+        self._loop.set_exception_handler(self._broken)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
-        server = await self._control.serve(self._config.control)
-        async with server, asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch())
-            await self._work()
-            watching.cancel()
-            await self._carry_out(self._agent.shutdown(time.monotonic()))
-        self._close()
-
-    async def _watch(self) -> None:
-        """Turn the kernel's address events into wake-ups."""
-        async with AsyncIPRoute() as watcher:
-            first = True
-            async for _ in addresses.follow(watcher, self._book):
-                self._moved = True
-                self._woken.set()
-                if first:
-                    first = False
-                    names = [tunnel.name for tunnel in self._config.tunnels]
-                    self._control.publish("agent-ready", {"tunnels": names})
-
-    async def _work(self) -> None:
-        """The loop: wait for a packet, an address event or the core's deadline; carry out."""
-        while not self._ending:
-            await self._wait()
-            self._woken.clear()
-            if self._moved:
-                self._moved = False
-                await self._look_at_sources()
-            while not self._inbox.empty():
-                interface, data, nbma = self._inbox.get_nowait()
-                await self._carry_out(self._agent.receive(interface, data, nbma, time.monotonic()))
-            deadline = self._agent.deadline()
-            if deadline is not None and deadline <= time.monotonic():
-                await self._carry_out(self._agent.tick(time.monotonic()))
-
-    async def _wait(self) -> None:
-        deadline = self._agent.deadline()
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), timeout)
-
-    async def _look_at_sources(self) -> None:
-        """Tell the core each tunnel whose source address is not what it was."""
-        for config in self._config.tunnels:
-            nbma = self._book.current(config.source)
-            if nbma == self._agent.tunnels[config.name].nbma:
-                continue
-            if nbma is not None and not await self._bring_up(config, nbma):
-                continue
-            await self._carry_out(self._agent.source_changed(config.name, nbma, time.monotonic()))
-
-    async def _bring_up(self, config: TunnelConfig, nbma: IPv4Address) -> bool:
-        """Make the tunnel or turn it to its new source; False when the kernel refused."""
+            self._loop.add_signal_handler(number, self._stop.set)
+        self._sources = SourceWatch(self._netlink, {each.source for each in self._config.tunnels})
+        self._loop.add_reader(self._sources.fileno(), self._sources_changed)
+        await self._control.open(self._config.control)
         try:
-            self._indexes[config.name] = await gre.ensure(self._netlink, config, nbma)
-        except NetlinkError as error:
-            log.error("%s: the kernel refused the tunnel: %s", config.name, error)
-            return False
-        if config.name not in self._sockets:
-            point_to_point = config.mode == "point-to-point"
-            self._sockets[config.name] = NhrpSocket(config.name, point_to_point=point_to_point)
-            asyncio.get_running_loop().add_reader(
-                self._sockets[config.name].fileno(), self._arrived, config.name
-            )
-            if not point_to_point:
-                self._taps[config.name] = tap = MulticastTap(config.name)
-                asyncio.get_running_loop().add_reader(tap.fileno(), tap.copy)
-        return True
+            for each in self._config.tunnels:
+                self._open(each)
+            self._announce()
+            await self._stop.wait()
+            self._carry_out(self._agent.shutdown(self._loop.time()))
+        finally:
+            self._close()
+        if self._failure is not None:
+            raise self._failure
 
-    def _arrived(self, interface: str) -> None:
-        for data, nbma in self._sockets[interface].receive():
-            self._inbox.put_nowait((interface, data, nbma))
-        self._woken.set()
+    # --- tunnels ----------------------------------------------------------------------------------
 
-    async def _carry_out(self, actions: list[Action]) -> None:
-        """One action after the other; an answered token brings more."""
+    def _open(self, config: TunnelConfig) -> None:
+        """Make a tunnel's link and sockets and tell the core its source, if there is one."""
+        if config.name in self._ports:
+            return
+        try:
+            port = Port(self._netlink, config)
+        except TunnelError as error:
+            self._fail(config, error)
+            return
+        self._ports[config.name] = port
+        self._loop.add_reader(port.nhrp.fileno(), self._receive, port)
+        if port.tap is not None:
+            self._loop.add_reader(port.tap.fileno(), port.tap.pump)
+        if port.inherited:
+            self._loop.call_later(config.holding_time_s, self._drop_inherited, port)
+        present = self._sources.present[config.source]
+        if present is not None:
+            self._source(port, present)
+        self._rearm()
+
+    def _fail(self, config: TunnelConfig, error: TunnelError) -> None:
+        """Give a tunnel up for a while."""
+        self._log.error("%s", error)
+        self._control.publish("tunnel-down", {"interface": config.name, "reason": str(error)})
+        self._shut(config.name)
+        self._loop.call_later(RETRY_S, self._open, config)
+
+    def _shut(self, name: str) -> None:
+        port = self._ports.pop(name, None)
+        self._waiting.pop(name, None)
+        if port is not None:
+            self._loop.remove_reader(port.nhrp.fileno())
+            if port.tap is not None:
+                self._loop.remove_reader(port.tap.fileno())
+            port.close()
+
+    def _restore(self, port: Port) -> None:
+        """Give a link that was new or down what the core thinks that it has."""
+        name = port.config.name
+        for entry in self._agent.nhrp(self._loop.time()):
+            if entry["interface"] == name and port.tap is not None:
+                protocol, nbma = IPv4Address(entry["protocol"]), IPv4Address(entry["nbma"])
+                self._neighbours.put(port, InstallNeighbour(name, protocol, nbma))
+        if port.tap is not None:
+            peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
+            port.tap.set_peers(frozenset(map(IPv4Address, peers)))
+        self._flush()
+
+    def _drop_inherited(self, port: Port) -> None:
+        """What an earlier agent installed and nobody registered again has run out by now."""
+        if self._ports.get(port.config.name) is port:
+            for protocol in port.inherited:
+                self._neighbours.put(port, RemoveNeighbour(port.config.name, protocol))
+            port.inherited.clear()
+            self._flush()
+
+    # --- source addresses ---------------------------------------------------------------------------
+
+    def _sources_changed(self) -> None:
+        changes: Changes = self._sources.read()
+        for name, port in tuple(self._ports.items()):
+            if port.index in changes.gone:
+                self._fail(port.config, TunnelError(f"{name}: the interface was removed"))
+                self._open(port.config)
+            elif port.index in changes.up:
+                self._restore(port)
+        for port in tuple(self._ports.values()):
+            if port.config.source in changes.addresses:
+                self._source(port, changes.addresses[port.config.source])
+        self._rearm()
+
+    def _source(self, port: Port, nbma: IPv4Address | None) -> None:
+        """A tunnel's source address is another one now, or has gone."""
+        name = port.config.name
+        self._waiting.pop(name, None)
+        if nbma is None:
+            self._carry_out(self._agent.source_changed(name, None, self._loop.time()))
+            return
+        try:
+            port.retarget(nbma)
+            usable = port.servers_reachable(nbma)
+        except TunnelError as error:
+            self._fail(port.config, error)
+            return
+        if self._agent.tunnels[name].installed:
+            self._restore(port)
+        if usable:
+            self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
+            return
+        # A DHCP client adds the address first and the default route a moment later. A request
+        # sent in between is lost, and the next one comes after the retransmission time.
+        self._waiting[name] = nbma
+        self._loop.call_later(ROUTE_WAIT_S, self._stop_waiting, name, nbma)
+        if self._route_watch is None:
+            self._route_watch = RouteWatch()
+            self._loop.add_reader(self._route_watch.fileno(), self._routes_changed)
+        self._routes_changed()  # it may have come while the watch was opened
+
+    def _routes_changed(self) -> None:
+        assert self._route_watch is not None
+        self._route_watch.drain()
+        for name, nbma in tuple(self._waiting.items()):
+            if self._ports[name].servers_reachable(nbma):
+                self._stop_waiting(name, nbma)
+
+    def _stop_waiting(self, name: str, nbma: IPv4Address) -> None:
+        """Use the address, be there a route or not."""
+        if self._waiting.get(name) != nbma:
+            return
+        del self._waiting[name]
+        if not self._waiting and self._route_watch is not None:
+            self._loop.remove_reader(self._route_watch.fileno())
+            self._route_watch.close()
+            self._route_watch = None
+        self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
+        self._rearm()
+
+    def _announce(self) -> None:
+        """Every tunnel has been tried: say which are there."""
+        self._control.publish("agent-ready", {"tunnels": sorted(self._ports)})
+
+    # --- packets, time, actions -----------------------------------------------------------------------
+
+    def _receive(self, port: Port) -> None:
+        now = self._loop.time()
+        for data, nbma in port.nhrp.receive():
+            self._perform(self._agent.receive(port.config.name, data, nbma, now))
+        self._flush()
+        self._rearm()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._carry_out(self._agent.tick(self._loop.time()))
+        self._rearm()
+
+    def _rearm(self) -> None:
+        """Have `_tick` called when the core wants it."""
+        deadline = self._agent.deadline()
+        if self._timer is not None:
+            if deadline == self._timer.when():
+                return
+            self._timer.cancel()
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        self._perform(actions)
+        self._flush()
+
+    def _perform(self, actions: list[Action]) -> None:
+        """The one place where the core's words become deeds. Neighbours are collected first."""
         for action in actions:
+            if not isinstance(action, InstallNeighbour | RemoveNeighbour) and self._neighbours.urgent:
+                self._flush()
             match action:
+                case InstallNeighbour(interface) | RemoveNeighbour(interface):
+                    self._neighbours.put(self._ports.get(interface), action)
                 case SendPacket(interface, nbma, data):
-                    self._send(interface, nbma, data)
-                case InstallNeighbour(interface, protocol, nbma, token):
-                    ok = await self._install(interface, protocol, nbma)
-                    if token is not None:
-                        await self._carry_out(self._agent.installed(token, ok, time.monotonic()))
-                case RemoveNeighbour(interface, protocol):
-                    await self._remove(interface, protocol)
+                    if interface in self._ports:
+                        self._ports[interface].send(data, nbma)
                 case SetMulticastPeers(interface, peers):
-                    if interface in self._taps:
-                        self._taps[interface].peers = peers
+                    port = self._ports.get(interface)
+                    if port is not None and port.tap is not None:
+                        port.tap.set_peers(peers)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
 
-    def _send(self, interface: str, nbma: IPv4Address, data: bytes) -> None:
-        try:
-            self._sockets[interface].send(data, nbma)
-        except OSError as error:
-            # No route now; the core's retransmission timer tries again.
-            log.warning("%s: could not send to %s: %s", interface, nbma, error.strerror)
+    def _flush(self) -> None:
+        """Hand the collected neighbours to the kernel, and its verdicts to the core."""
+        for action, error in self._neighbours.flush():
+            if error is not None:
+                self._log.error("%s: the kernel refused neighbour %s: %s",
+                                action.interface, action.protocol, error)  # fmt: skip
+            if isinstance(action, InstallNeighbour) and action.token is not None:
+                self._perform(self._agent.installed(action.token, error is None, self._loop.time()))
 
-    async def _install(self, interface: str, protocol: IPv4Address, nbma: IPv4Address) -> bool:
-        try:
-            await neighbour.install(self._netlink, self._indexes[interface], protocol, nbma)
-        except NetlinkError as error:
-            log.error("%s: the kernel refused neighbour %s: %s", interface, protocol, error)
-            return False
-        return True
-
-    async def _remove(self, interface: str, protocol: IPv4Address) -> None:
-        try:
-            await neighbour.remove(self._netlink, self._indexes[interface], protocol)
-        except NetlinkError as error:
-            log.error("%s: could not remove neighbour %s: %s", interface, protocol, error)
+    # --- what to show -----------------------------------------------------------------------------
 
     def _query(self, name: str) -> Any:
         """The answer to one of `answers.QUERIES`."""
-        now = time.monotonic()
+        now = self._loop.time()
         match name:
             case "nhrp":
                 return self._agent.nhrp(now)
             case "nhs":
                 return self._agent.nhs(now)
             case "multicast":
-                entries = self._agent.multicast()
-                for entry in entries:
-                    tap = self._taps.get(entry["interface"])
-                    entry["packets"] = tap.copies[IPv4Address(entry["nbma"])] if tap else 0
-                return entries
+                return [self._with_copies(entry) for entry in self._agent.multicast()]
             case "counters":
-                return self._agent.counters()
+                return self._counters()
             case _:
                 return self._status(now)
 
+    def _with_copies(self, entry: MulticastEntry) -> MulticastEntry:
+        port = self._ports.get(entry["interface"])
+        if port is not None and port.tap is not None:
+            entry["packets"] = port.tap.copies[IPv4Address(entry["nbma"])]
+        return entry
+
+    def _counters(self) -> Counters:
+        found = self._agent.counters()
+        for name, port in self._ports.items():
+            found[name] = dict(sorted((found.get(name, {}) | port.all_counters()).items()))
+        return found
+
     def _status(self, now: float) -> Status:
         tunnels = []
-        for config in self._config.tunnels:
-            nbma = self._agent.tunnels[config.name].nbma
+        for each in self._config.tunnels:
+            nbma = self._agent.tunnels[each.name].nbma
+            there = each.name in self._ports
             tunnels.append(
-                TunnelStatus(
-                    interface=config.name,
-                    mode=config.mode,
-                    network_id=config.network_id,
-                    address=str(config.address),
-                    nbma=None if nbma is None else str(nbma),
-                    up=nbma is not None,
-                )
-            )
+                TunnelStatus(interface=each.name, mode=each.mode, network_id=each.network_id,
+                             address=str(each.address), nbma=None if nbma is None else str(nbma),
+                             up=there and nbma is not None)
+            )  # fmt: skip
         return Status(version=__version__, uptime_s=round(now - self._started, 3), tunnels=tunnels)
 
-    def _end(self) -> None:
-        self._ending = True
-        self._woken.set()
+    # --- the end --------------------------------------------------------------------------------------
+
+    def _broken(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback raised: end, so that the first process starts a sound agent."""
+        self._failure = context.get("exception") or RuntimeError(context["message"])
+        self._stop.set()
 
     def _close(self) -> None:
-        for nhrp in self._sockets.values():
-            nhrp.close()
-        for tap in self._taps.values():
-            tap.close()
-        self._config.control.unlink(missing_ok=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        for name in tuple(self._ports):
+            self._shut(name)
+        self._sources.close()
+        if self._route_watch is not None:
+            self._route_watch.close()
+        self._control.close()

@@ -1,67 +1,115 @@
-"""GRE links by netlink: multipoint (no remote) and point-to-point, with key.
+"""GRE links (RFC 2784, key of RFC 2890): multipoint and point-to-point (net/ipv4/ip_gre.c).
 
-Kernel: net/ipv4/ip_gre.c. A `gre` device without remote is multipoint: its neighbour table maps
-a tunnel address to the peer's NBMA address.
+A multipoint link has no remote: the outer destination is the link-layer address of the neighbour,
+its NBMA address. `local` is the present NBMA source address; changing it keeps the link's
+addresses, routes and neighbours.
+
+The kernel takes a change as a whole: what a message leaves out is reset, so every message has all.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
-from typing import Any
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
 
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from dmvpn_lab.linux.address import delete_address, list_addresses, put_address
+from dmvpn_lab.linux.link import (
+    IFF_MULTICAST,
+    IFF_NOARP,
+    IFF_UP,
+    Link,
+    delete_link,
+    find_link,
+    put_link,
+    set_link,
+)
+from dmvpn_lab.linux.neighbour import never_solicit
+from dmvpn_lab.linux.netlink import Netlink, NetlinkError, attribute
 
-from dmvpn_lab.nhrp.config import TunnelConfig
-
+IFLA_GRE_IFLAGS = 2
+IFLA_GRE_OFLAGS = 3
+IFLA_GRE_IKEY = 4
+IFLA_GRE_OKEY = 5
+IFLA_GRE_LOCAL = 6
+IFLA_GRE_REMOTE = 7
+IFLA_GRE_TTL = 8
+IFLA_GRE_PMTUDISC = 10
+GRE_KEY = 0x2000
 TTL = 64
-"""Nonzero, so that the outer header carries DF: a fragment would be lost silently."""
-KEY_PRESENT = 0x2000
-"""GRE_KEY of include/uapi/linux/if_tunnel.h."""
+"""Of the outer header. Not 0: with "inherit", OSPF's TTL 1 would end at the first NBMA router."""
+ANY = IPv4Address(0)
 
 
-def link_attributes(config: TunnelConfig, nbma: IPv4Address) -> dict[str, Any]:
-    """Attributes of the link as pyroute2 names them."""
-    attributes: dict[str, Any] = {"kind": "gre", "gre_local": str(nbma), "gre_ttl": TTL}
-    if config.destination is not None:
-        attributes["gre_remote"] = str(config.destination)
-    if config.key is not None:
-        attributes |= {"gre_ikey": config.key, "gre_okey": config.key}
-        attributes |= {"gre_iflags": KEY_PRESENT, "gre_oflags": KEY_PRESENT}
-    return attributes
+@dataclass(frozen=True, slots=True)
+class Gre:
+    """What a GRE link is to be."""
+
+    name: str
+    key: int | None
+    remote: IPv4Address | None
+    """None: multipoint."""
+    address: IPv4Interface
+    mtu: int
+    """Octets, of the inner packet."""
 
 
-async def ensure(netlink: AsyncIPRoute, config: TunnelConfig, nbma: IPv4Address) -> int:
-    """Make the tunnel, or turn an existing one to this source address. Returns its index.
+def encode_gre(gre: Gre, local: IPv4Address | None) -> bytes:
+    """The attributes of kind `gre`."""
+    flags = struct.pack(">H", 0 if gre.key is None else GRE_KEY)
+    key = struct.pack(">I", gre.key or 0)
+    data = attribute(IFLA_GRE_IFLAGS, flags) + attribute(IFLA_GRE_OFLAGS, flags)
+    data += attribute(IFLA_GRE_IKEY, key) + attribute(IFLA_GRE_OKEY, key)
+    data += attribute(IFLA_GRE_LOCAL, (local or ANY).packed)
+    data += attribute(IFLA_GRE_REMOTE, (gre.remote or ANY).packed)
+    return data + attribute(IFLA_GRE_TTL, bytes([TTL])) + attribute(IFLA_GRE_PMTUDISC, b"\1")
 
-    An existing device keeps its neighbours, addresses and routes: an agent that restarts takes it
-    over without a gap. Raises NetlinkError.
+
+def create_gre(netlink: Netlink, gre: Gre) -> Link:
+    """Make the link, or take over the one that an earlier agent left; it is not set up yet.
+
+    A link that was taken over keeps its neighbours and its `local`. Raises NetlinkError.
     """
-    attributes = link_attributes(config, nbma)
-    index = await find(netlink, config.name)
-    if index is None:
-        await netlink.link("add", ifname=config.name, mtu=config.mtu, **attributes)
-        index = await find(netlink, config.name)
-        assert index is not None
-    else:
-        await netlink.link("set", index=index, **attributes)
-        await netlink.link("set", index=index, mtu=config.mtu)
-    await _address(netlink, index, config)
-    await netlink.link("set", index=index, state="up")
-    return index
+    link = find_link(netlink, gre.name)
+    if link is not None and not _alike(link, gre):
+        delete_link(netlink, link.index, gre.name)
+        link = None
+    if link is None:
+        put_link(netlink, gre.name, "gre", encode_gre(gre, None), create=True)
+        link = find_link(netlink, gre.name)
+    if link is None:
+        raise NetlinkError(f"create gre link {gre.name}", 19)
+    # With ARP on, a packet to a protocol address without binding fails at once. Without, the
+    # kernel would take our own NBMA address for the peer's and loop the packet until its TTL ends.
+    multipoint = gre.remote is None
+    set_link(netlink, link.index, gre.name, mtu=gre.mtu, flags=IFF_MULTICAST,
+             clear=IFF_NOARP if multipoint else 0)  # fmt: skip
+    if multipoint:
+        never_solicit(netlink, link.index)
+    _addresses(netlink, link, gre)
+    return link
 
 
-async def find(netlink: AsyncIPRoute, name: str) -> int | None:
-    """Index of an interface; None when there is none of that name."""
-    found = await netlink.link_lookup(ifname=name)
-    return int(found[0]) if found else None
+def retarget_gre(netlink: Netlink, gre: Gre, index: int, local: IPv4Address) -> None:
+    """Give the link a (new) NBMA source address and set it up. Raises NetlinkError."""
+    put_link(netlink, gre.name, "gre", encode_gre(gre, local), create=False)
+    set_link(netlink, index, gre.name, flags=IFF_UP)
 
 
-async def _address(netlink: AsyncIPRoute, index: int, config: TunnelConfig) -> None:
-    try:
-        await netlink.addr(
-            "add", index=index, address=str(config.address.ip), prefixlen=config.address.network.prefixlen
-        )
-    except NetlinkError as error:
-        if error.code != 17:  # EEXIST: taken over from an earlier agent
-            raise
+def local_of(link: Link) -> IPv4Address | None:
+    """The NBMA source address that a GRE link has."""
+    value = link.data.get(IFLA_GRE_LOCAL, bytes(4))
+    return None if value == bytes(4) else IPv4Address(value)
+
+
+def _alike(link: Link, gre: Gre) -> bool:
+    """Whether a change can make `gre` of the link: a kind, and multipoint or not, are for ever."""
+    remote = link.data.get(IFLA_GRE_REMOTE, bytes(4))
+    return link.kind == "gre" and (remote == bytes(4)) == (gre.remote is None)
+
+
+def _addresses(netlink: Netlink, link: Link, gre: Gre) -> None:
+    for address in list_addresses(netlink, link.index):
+        if address.index == link.index and address.interface != gre.address:
+            delete_address(netlink, link.index, address.interface)
+    put_address(netlink, link.index, gre.address)

@@ -1,121 +1,125 @@
-"""Copies multicast that leaves a multipoint tunnel to each peer of its multicast set.
+"""The multicast tap of an mGRE link: copies each outgoing multicast packet to a set of peers.
 
-A packet socket on the tunnel sees what the kernel sends; one copy goes to each NBMA address,
-past the queueing layer (PACKET_QDISC_BYPASS), so that the copies are not seen again. The
-original, which Linux would send to the inner group in clear, is dropped after encapsulation by
-the node's nftables rule.
+    OSPF, say --> tunnel0 --+--> GRE to the group's own address: dropped in OUTPUT by nftables
+                            |
+                            +--> tap (sees it before GRE) --> one copy to each NBMA address
+
+The copies skip the queueing layer (PACKET_QDISC_BYPASS), where taps listen: they do not come back.
+Point-to-point GRE carries multicast by itself and needs no tap.
 """
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import socket
 import struct
 from collections import Counter
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
-from dmvpn_lab.nhrp.buffer import checksum
-
-ETH_P_ALL = 0x0003
-ETH_P_IP = 0x0800
-SOL_PACKET = 263
-PACKET_AUXDATA = 8
-PACKET_QDISC_BYPASS = 20
-SO_ATTACH_FILTER = 26
-CHECKSUM_NOT_READY = 1 << 3
-"""TP_STATUS_CSUMNOTREADY: the transport checksum is for the hardware to complete."""
-UDP = 17
-BATCH = 64
-LARGEST = 65535
-
-# Classic BPF: outgoing (packet type 4) and IPv4 and destined to 224.0.0.0/4 or 255.255.255.255.
-# Loads from 0xfffff000 up ask the kernel for facts of the packet (SKF_AD_OFF).
-FILTER = (
-    (0x28, 0, 0, 0xFFFFF000),  # ldh protocol
-    (0x15, 0, 7, ETH_P_IP),
-    (0x28, 0, 0, 0xFFFFF004),  # ldh packet type
-    (0x15, 0, 5, socket.PACKET_OUTGOING),
-    (0x20, 0, 0, 16),  # ld destination address
-    (0x15, 2, 0, 0xFFFFFFFF),
-    (0x54, 0, 0, 0xF0000000),
-    (0x15, 0, 1, 0xE0000000),
-    (0x06, 0, 0, LARGEST),
-    (0x06, 0, 0, 0),
+from dmvpn_lab.linux.packet_socket import (
+    ETH_P_ALL,
+    ETH_P_IP,
+    PACKET_AUXDATA,
+    PACKET_QDISC_BYPASS,
+    SOL_PACKET,
+    Instruction,
+    open_packet_socket,
 )
+from dmvpn_lab.linux.udp_checksum import complete_udp_checksum
+
+RECEIVE_BUFFER = 2 << 20
+BATCH = 32
+_LONGEST = 65535
+_AUXDATA = struct.Struct("=IIIHHHH")
+_TP_STATUS_CSUMNOTREADY = 1 << 3
+_LINK_TROUBLE = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
+
+_LOAD_WORD, _LOAD_HALF, _LOAD_BYTE = 0x20, 0x28, 0x30
+_AND, _JUMP_EQUAL, _RETURN = 0x54, 0x15, 0x06
+_SKF_AD_PROTOCOL = 0xFFFFF000
+_SKF_AD_PKTTYPE = 0xFFFFF004
+_PACKET_OUTGOING = 4
+
+
+def outgoing_multicast(subnet: IPv4Network) -> list[Instruction]:
+    """The kernel's filter: outgoing IPv4 to a group or to a broadcast address of the subnet."""
+    return [
+        (_LOAD_BYTE, 0, 0, _SKF_AD_PKTTYPE),
+        (_JUMP_EQUAL, 0, 7, _PACKET_OUTGOING),
+        (_LOAD_HALF, 0, 0, _SKF_AD_PROTOCOL),
+        (_JUMP_EQUAL, 0, 5, ETH_P_IP),
+        (_LOAD_WORD, 0, 0, 16),  # IPv4 destination
+        (_JUMP_EQUAL, 4, 0, 0xFFFFFFFF),
+        (_JUMP_EQUAL, 3, 0, int(subnet.broadcast_address)),
+        (_AND, 0, 0, 0xF0000000),
+        (_JUMP_EQUAL, 1, 0, 0xE0000000),
+        (_RETURN, 0, 0, 0),
+        (_RETURN, 0, 0, 0x40000),
+    ]
 
 
 class MulticastTap:
-    """The replication of one multipoint tunnel."""
+    """Replicates multicast of one mGRE link, to the peers set last and to nobody else."""
 
-    def __init__(self, interface: str) -> None:
+    def __init__(self, interface: str, subnet: IPv4Network) -> None:
         self._interface = interface
-        self.peers: frozenset[IPv4Address] = frozenset()
+        self._peers: tuple[bytes, ...] = ()
         self.copies: Counter[IPv4Address] = Counter()
-        """Copies sent to each peer since the agent began."""
-        self.failed = 0
-        self._in = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
-        _attach(self._in)
-        self._in.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        self._in.bind((interface, ETH_P_ALL))
-        self._out = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
-        self._out.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+        """Copies sent, by NBMA address; of present peers only."""
+        self.packets = 0
+        """Multicast packets seen."""
+        self.sent = 0
+        """Copies sent, to all peers together, also to those that are gone."""
+        self.failures = 0
+        """Copies that the kernel did not take."""
+        self._socket = open_packet_socket(interface, ETH_P_ALL, RECEIVE_BUFFER, outgoing_multicast(subnet))
+        self._socket.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+        self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
 
     def fileno(self) -> int:
-        """For the event loop."""
-        return self._in.fileno()
-
-    def copy(self) -> None:
-        """Copy what the kernel sent since the last call, up to a batch."""
-        for _ in range(BATCH):
-            try:
-                data, ancillary, _flags, _address = self._in.recvmsg(LARGEST, socket.CMSG_SPACE(20))
-            except (BlockingIOError, InterruptedError):
-                return
-            if _partial(ancillary):
-                data = complete_udp_checksum(data)
-            for peer in self.peers:
-                self._send(data, peer)
+        """For a selector or an event loop."""
+        return self._socket.fileno()
 
     def close(self) -> None:
-        """Let go of both sockets."""
-        self._in.close()
-        self._out.close()
+        """Close the socket."""
+        self._socket.close()
 
-    def _send(self, data: bytes, peer: IPv4Address) -> None:
-        try:
-            self._out.sendto(data, (self._interface, ETH_P_IP, 0, 0, peer.packed))
-        except OSError:
-            self.failed += 1  # no route to this peer now; multicast is not repeated
-        else:
-            self.copies[peer] += 1
+    def set_peers(self, peers: frozenset[IPv4Address]) -> None:
+        """The whole set of NBMA addresses that get a copy from now on."""
+        self._peers = tuple(peer.packed for peer in sorted(peers))
+        self.copies = Counter({peer: self.copies[peer] for peer in peers})
+
+    def pump(self) -> None:
+        """Copy the packets that are there, at most BATCH. Raises OSError."""
+        for _ in range(BATCH):
+            try:
+                data, ancillary, _flags, _address = self._socket.recvmsg(
+                    _LONGEST, socket.CMSG_SPACE(_AUXDATA.size)
+                )
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _LINK_TROUBLE:
+                    return
+                raise
+            self.packets += 1
+            self._copy(complete_udp_checksum(data) if _unfinished(ancillary) else data)
+
+    def _copy(self, packet: bytes) -> None:
+        for peer in self._peers:
+            try:
+                self._socket.sendto(packet, (self._interface, ETH_P_IP, 0, 0, peer))
+            except OSError:
+                self.failures += 1  # one peer's trouble is not the others'
+            else:
+                self.sent += 1
+                self.copies[IPv4Address(peer)] += 1
 
 
-def complete_udp_checksum(packet: bytes) -> bytes:
-    """An IPv4 packet with its UDP checksum filled in; other packets come back as they are."""
-    header = (packet[0] & 0x0F) * 4
-    fragment = struct.unpack_from("!H", packet, 6)[0] & 0x1FFF
-    if packet[9] != UDP or fragment or len(packet) < header + 8:
-        return packet
-    length = struct.unpack_from("!H", packet, header + 4)[0]
-    datagram = packet[header : header + length]
-    zeroed = datagram[:6] + b"\0\0" + datagram[8:]
-    pseudo = packet[12:20] + struct.pack("!BBH", 0, UDP, length)
-    whole = checksum(pseudo + zeroed) or 0xFFFF  # 0 would mean "no checksum" (RFC 768)
-    return packet[: header + 6] + struct.pack("!H", whole) + packet[header + 8 :]
-
-
-def _partial(ancillary: list[tuple[int, int, bytes]]) -> bool:
+def _unfinished(ancillary: list[tuple[int, int, bytes]]) -> bool:
+    """Whether the kernel says that the packet's checksum is not complete."""
     for level, kind, data in ancillary:
-        if level == SOL_PACKET and kind == PACKET_AUXDATA:
-            status: int = struct.unpack_from("=I", data)[0]
-            return bool(status & CHECKSUM_NOT_READY)
+        if level == SOL_PACKET and kind == PACKET_AUXDATA and len(data) >= 4:
+            (status,) = struct.unpack_from("=I", data)
+            return bool(status & _TP_STATUS_CSUMNOTREADY)
     return False
-
-
-def _attach(tap: socket.socket) -> None:
-    """Attach FILTER; the program's memory need only live during the call."""
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in FILTER)
-    memory = ctypes.create_string_buffer(program)
-    tap.setsockopt(
-        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(FILTER), ctypes.addressof(memory))
-    )

@@ -1,28 +1,63 @@
-"""The neighbour table of a multipoint tunnel: tunnel address -> NBMA address.
+"""The neighbour table of a tunnel: protocol address -> NBMA address (ip-neighbour(8)).
 
-Entries are permanent: the kernel exempts them from its limits (gc_thresh, 1,024 for the whole
-host) and never ages them; the agent removes what expires.
+Entries are PERMANENT: those do not count to `gc_thresh3`, which is global to the host and ends at
+1,024 otherwise (net/core/neighbour.c, `exempt_from_gc`), and no ARP packet overwrites them.
 """
 
 from __future__ import annotations
 
+import errno
+import socket
+import struct
 from ipaddress import IPv4Address
 
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, Request, attribute, attributes
 
-NO_SUCH_ENTRY = 2
+_NDMSG = struct.Struct("=BxxxiHBB")
+NDA_DST = 1
+NDA_LLADDR = 2
+NUD_PERMANENT = 0x80
+
+_NDTMSG = struct.Struct("=Bxxx")
+NDTA_NAME = 1
+NDTA_PARMS = 6
+NDTPA_IFINDEX = 1
+NDTPA_APP_PROBES = 9
+NDTPA_UCAST_PROBES = 10
+NDTPA_MCAST_PROBES = 11
 
 
-async def install(netlink: AsyncIPRoute, index: int, protocol: IPv4Address, nbma: IPv4Address) -> None:
-    """Add or replace an entry; returns after the kernel acknowledged. Raises NetlinkError."""
-    await netlink.neigh("replace", ifindex=index, dst=str(protocol), lladdr=str(nbma), state="permanent")
+def put_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Request:
+    """The request that adds or replaces a mapping."""
+    body = _NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
+    body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
+    return Request(Kind.NEWNEIGH, Flag.CREATE | Flag.REPLACE, body)
 
 
-async def remove(netlink: AsyncIPRoute, index: int, protocol: IPv4Address) -> None:
-    """Remove an entry; one that is not there is no error. Raises NetlinkError."""
-    try:
-        await netlink.neigh("del", ifindex=index, dst=str(protocol))
-    except NetlinkError as error:
-        if error.code != NO_SUCH_ENTRY:
-            raise
+def delete_neighbour(index: int, protocol: IPv4Address) -> Request:
+    """The request that removes a mapping; ENOENT when there is none."""
+    body = _NDMSG.pack(socket.AF_INET, index, 0, 0, 0) + attribute(NDA_DST, protocol.packed)
+    return Request(Kind.DELNEIGH, 0, body)
+
+
+def list_neighbours(netlink: Netlink, index: int) -> dict[IPv4Address, IPv4Address]:
+    """The permanent mappings of a tunnel, protocol -> NBMA."""
+    found: dict[IPv4Address, IPv4Address] = {}
+    for body in netlink.dump("list neighbours", Kind.GETNEIGH, _NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)):
+        _family, of, state, _flags, _type = _NDMSG.unpack_from(body)
+        values = attributes(body[_NDMSG.size :])
+        nbma = values.get(NDA_LLADDR, b"")
+        if of == index and state & NUD_PERMANENT and len(nbma) == 4 and NDA_DST in values:
+            found[IPv4Address(values[NDA_DST])] = IPv4Address(nbma)
+    return found
+
+
+def never_solicit(netlink: Netlink, index: int) -> None:
+    """Let an unresolved address fail at once instead of sending ARP requests into the tunnel."""
+    zero = struct.pack("=I", 0)
+    parameters = attribute(NDTPA_IFINDEX, struct.pack("=I", index))
+    for kind in (NDTPA_APP_PROBES, NDTPA_UCAST_PROBES, NDTPA_MCAST_PROBES):
+        parameters += attribute(kind, zero)
+    body = _NDTMSG.pack(socket.AF_INET) + attribute(NDTA_NAME, b"arp_cache\0")
+    body += attribute(NDTA_PARMS, parameters)
+    netlink.do("set the tunnel's ARP probes", Request(Kind.SETNEIGHTBL, 0, body), ignore=(errno.EOPNOTSUPP,))

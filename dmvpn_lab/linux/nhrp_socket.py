@@ -1,59 +1,57 @@
-"""The packet socket that carries NHRP over a GRE tunnel.
-
-AF_PACKET, SOCK_DGRAM, bound to protocol 0x2001 on the tunnel: reading gives the octets after the
-GRE header and the outer source address; writing takes the outer destination.
-"""
+"""NHRP packets in and out of one GRE link: EtherType 0x2001 inside GRE (RFC 2332 section 5.1)."""
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Iterator
+import errno
 from ipaddress import IPv4Address
 
-from dmvpn_lab.nhrp.constants import ETHERTYPE
+from dmvpn_lab.linux.packet_socket import nbma_from, open_packet_socket
 
-SO_RCVBUFFORCE = 33
-RECEIVE_BUFFER = 8 * 1024 * 1024
-"""Octets; a burst of thousands of registrations must not be lost."""
-BATCH = 256
-LARGEST = 65535
+ETH_P_NHRP = 0x2001
+RECEIVE_BUFFER = 8 << 20
+"""Octets. The default loses most of a burst of 2,000 registrations."""
+BATCH = 64
+"""Packets read at one go, so that timers and clients are served in between."""
+_LONGEST = 65535
+_LINK_TROUBLE = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
 
 
 class NhrpSocket:
-    """NHRP in and out of one tunnel, non-blocking."""
+    """Bound to one tunnel. Stays usable while the link is down and up again."""
 
-    def __init__(self, interface: str, *, point_to_point: bool) -> None:
+    def __init__(self, interface: str) -> None:
         self._interface = interface
-        self._point_to_point = point_to_point
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-        self._socket.bind((interface, ETHERTYPE))
+        self._socket = open_packet_socket(interface, ETH_P_NHRP, RECEIVE_BUFFER)
 
     def fileno(self) -> int:
-        """For the event loop."""
+        """For a selector or an event loop."""
         return self._socket.fileno()
 
-    def receive(self) -> Iterator[tuple[bytes, IPv4Address | None]]:
-        """What has arrived, up to a batch: octets and outer source (None on point-to-point)."""
-        for _ in range(BATCH):
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def receive(self) -> list[tuple[bytes, IPv4Address | None]]:
+        """Packets that are there, at most BATCH, each with its outer source.
+
+        The source is None on point-to-point GRE. Raises OSError.
+        """
+        packets: list[tuple[bytes, IPv4Address | None]] = []
+        while len(packets) < BATCH:
             try:
-                data, address = self._socket.recvfrom(LARGEST)
-            except (BlockingIOError, InterruptedError):
-                return
-            outer = address[4]
-            known = isinstance(outer, bytes) and len(outer) == 4 and not self._point_to_point
-            yield data, IPv4Address(outer) if known else None
+                data, (_name, _protocol, _kind, _hardware, address) = self._socket.recvfrom(_LONGEST)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _LINK_TROUBLE:  # said once, when the link goes down
+                    break
+                raise
+            packets.append((data, nbma_from(address)))
+        return packets
 
     def send(self, data: bytes, nbma: IPv4Address) -> None:
-        """Send to an outer destination; on point-to-point GRE the kernel fills in its own.
+        """Send one packet to a NBMA address. Raises OSError.
 
-        Raises OSError, for example when there is no route to it.
+        Point-to-point GRE has its destination and ignores the address.
         """
-        link = b"" if self._point_to_point else nbma.packed
-        self._socket.sendto(data, (self._interface, ETHERTYPE, 0, 0, link))
-
-    def close(self) -> None:
-        """Let go of it."""
-        with contextlib.suppress(OSError):
-            self._socket.close()
+        self._socket.sendto(data, (self._interface, ETH_P_NHRP, 0, 0, nbma.packed))

@@ -1,0 +1,53 @@
+"""Neighbours on their way to the kernel: collected, then installed in one system call."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from dmvpn_lab.daemon.port import Port
+from dmvpn_lab.linux.neighbour import delete_neighbour, put_neighbour
+from dmvpn_lab.linux.netlink import Netlink, Request
+from dmvpn_lab.nhrp.actions import InstallNeighbour, RemoveNeighbour
+
+Change = InstallNeighbour | RemoveNeighbour
+
+
+class NeighbourQueue:
+    """Changes in their order. A burst of registrations becomes a few system calls."""
+
+    def __init__(self, netlink: Netlink) -> None:
+        self._netlink = netlink
+        self._changes: list[tuple[Port | None, Change]] = []
+        self.urgent = False
+        """A change without token waits: what the core said after it must come after it."""
+
+    def put(self, port: Port | None, change: Change) -> None:
+        """Add a change; no port: its tunnel is not there, and the kernel's answer is known."""
+        self._changes.append((port, change))
+        if port is not None:
+            port.inherited.discard(change.protocol)
+        if isinstance(change, RemoveNeighbour) or change.token is None:
+            self.urgent = True
+
+    def flush(self) -> list[tuple[Change, str | None]]:
+        """Make the changes. Returns each with the error, None when the kernel took it."""
+        changes, self._changes, self.urgent = self._changes, [], False
+        present = [(port, change) for port, change in changes if port is not None]
+        numbers = iter(self._netlink.apply([_request(port, change) for port, change in present]))
+        return [
+            (change, "the tunnel is not there" if port is None else _meaning(change, next(numbers)))
+            for port, change in changes
+        ]
+
+
+def _request(port: Port, change: Change) -> Request:
+    if isinstance(change, InstallNeighbour):
+        return put_neighbour(port.index, change.protocol, change.nbma)
+    return delete_neighbour(port.index, change.protocol)
+
+
+def _meaning(change: Change, number: int) -> str | None:
+    if isinstance(change, RemoveNeighbour) and number in (errno.ENOENT, errno.ENODEV):
+        return None  # gone already
+    return os.strerror(number) if number else None

@@ -1,0 +1,80 @@
+"""One tunnel's way in and out of the kernel: its GRE link, its NHRP socket, its multicast tap."""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import IPv4Address
+
+from dmvpn_lab.errors import DmvpnLabError
+from dmvpn_lab.linux.gre import Gre, create_gre, retarget_gre
+from dmvpn_lab.linux.multicast import MulticastTap
+from dmvpn_lab.linux.neighbour import list_neighbours
+from dmvpn_lab.linux.netlink import Netlink
+from dmvpn_lab.linux.nhrp_socket import NhrpSocket
+from dmvpn_lab.linux.route import reachable
+from dmvpn_lab.nhrp.config import TunnelConfig
+
+
+class TunnelError(DmvpnLabError):
+    """The kernel refused something of one tunnel; the other tunnels go on."""
+
+
+class Port:
+    """A tunnel that is open. Made down; `retarget` sets it up."""
+
+    def __init__(self, netlink: Netlink, config: TunnelConfig) -> None:
+        """Make the link or take over an earlier agent's. Raises TunnelError."""
+        self.config = config
+        self.counters: Counter[str] = Counter()
+        self._netlink = netlink
+        self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu)
+        self.tap: MulticastTap | None = None
+        """None on point-to-point GRE, which carries multicast by itself."""
+        try:
+            self.index = create_gre(netlink, self._gre).index
+            self.inherited: set[IPv4Address] = set(list_neighbours(netlink, self.index))
+            """Neighbours that an earlier agent left and that nobody has registered again yet."""
+            self.nhrp = NhrpSocket(config.name)
+            if config.mode == "multipoint":
+                self.tap = MulticastTap(config.name, config.address.network)
+        except (DmvpnLabError, OSError) as error:
+            raise TunnelError(f"{config.name}: {error}") from error
+
+    def retarget(self, nbma: IPv4Address) -> None:
+        """Use that source address from now on. Raises TunnelError."""
+        try:
+            retarget_gre(self._netlink, self._gre, self.index, nbma)
+        except DmvpnLabError as error:
+            raise TunnelError(f"{self.config.name}: {error}") from error
+
+    def servers_reachable(self, nbma: IPv4Address) -> bool:
+        """Whether there is a route from that source to every next hop server, now.
+
+        Raises TunnelError."""
+        servers = [self.config.nbma_of(nhs) for nhs in self.config.nhs]
+        try:
+            return all(each is None or reachable(self._netlink, each, nbma) for each in servers)
+        except DmvpnLabError as error:
+            raise TunnelError(f"{self.config.name}: {error}") from error
+
+    def send(self, data: bytes, nbma: IPv4Address) -> None:
+        """Send NHRP; what the kernel does not take now is counted, the core sends again."""
+        try:
+            self.nhrp.send(data, nbma)
+        except OSError:
+            self.counters["send-failed"] += 1
+
+    def all_counters(self) -> dict[str, int]:
+        """What this port counts, beside the core's counters."""
+        found = dict(self.counters)
+        if self.tap is not None:
+            found["multicast-packets"] = self.tap.packets
+            found["multicast-copies"] = self.tap.sent
+            found["multicast-copies-failed"] = self.tap.failures
+        return {name: count for name, count in found.items() if count}
+
+    def close(self) -> None:
+        """Close the sockets; the link stays, for the next agent."""
+        self.nhrp.close()
+        if self.tap is not None:
+            self.tap.close()

@@ -1,0 +1,44 @@
+"""IPv4 routes by route netlink (ip-route(8); uapi linux/rtnetlink.h)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from ipaddress import IPv4Address, IPv4Network
+
+from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, NetlinkError, Request, attribute
+
+_RTMSG = struct.Struct("=BBBBBBBBI")
+RTA_DST = 1
+RTA_SRC = 2
+RTA_GATEWAY = 5
+RT_TABLE_MAIN = 254
+RTPROT_STATIC = 4
+RTN_UNICAST = 1
+_UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
+"""What RTM_GETROUTE says of a source that is not ours, a prohibit and a throw route."""
+
+
+def put_route(netlink: Netlink, destination: IPv4Network, via: IPv4Address) -> None:
+    """Add or replace a static route. Raises NetlinkError."""
+    body = _RTMSG.pack(
+        socket.AF_INET, destination.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST, 0
+    )
+    if destination.prefixlen:
+        body += attribute(RTA_DST, destination.network_address.packed)
+    body += attribute(RTA_GATEWAY, via.packed)
+    request = Request(Kind.NEWROUTE, Flag.CREATE | Flag.REPLACE, body)
+    netlink.do(f"add route {destination} via {via}", request)
+
+
+def reachable(netlink: Netlink, destination: IPv4Address, source: IPv4Address) -> bool:
+    """Whether the kernel has a route from that local source to a destination, now."""
+    body = _RTMSG.pack(socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0)
+    body += attribute(RTA_DST, destination.packed) + attribute(RTA_SRC, source.packed)
+    try:
+        return netlink.get(f"look up route to {destination}", Request(Kind.GETROUTE, 0, body)) is not None
+    except NetlinkError as error:
+        if error.errno in _UNREACHABLE:
+            return False
+        raise

@@ -1,0 +1,27 @@
+"""A wait for a route: an address that came by DHCP is of use only once its default route is there."""
+
+from __future__ import annotations
+
+from dmvpn_lab.linux.netlink import EventsLost, Group, NetlinkEvents
+
+
+class RouteWatch:
+    """Readable whenever the IPv4 routes changed. Opened only while somebody waits for one."""
+
+    def __init__(self) -> None:
+        self._events = NetlinkEvents([Group.IPV4_ROUTE])
+
+    def fileno(self) -> int:
+        """For a selector or an event loop."""
+        return self._events.fileno()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._events.close()
+
+    def drain(self) -> None:
+        """Forget the events that are there; what they change is asked of the kernel."""
+        try:
+            self._events.read()
+        except EventsLost:
+            return

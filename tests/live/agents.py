@@ -1,0 +1,243 @@
+"""Real agents in network namespaces around a router that stands for the Internet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from dmvpn_lab.daemon.__main__ import run
+from dmvpn_lab.daemon.config import parse
+from tests.live.namespaces import Netns, wire
+
+HUB_NBMA = "172.17.0.1"
+PATIENCE_S = 15.0
+NFT = """table inet dmvpn {
+  chain underlay {
+    type filter hook output priority filter; policy accept;
+    ip protocol gre ip daddr 224.0.0.0/4 counter drop
+  }
+}
+"""
+
+
+class Control:
+    """A client of an agent's control socket that waits for answers and events."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
+        self._buffer = b""
+        self.events: list[dict[str, Any]] = []
+        """Every event so far, in order."""
+        self._next = 0
+
+    def query(self, name: str) -> Any:
+        """The result of a query."""
+        self._send({"v": 1, "id": 1, "query": name})
+        while True:
+            message = self._message(time.monotonic() + PATIENCE_S)
+            if "event" not in message:
+                assert message["ok"], message
+                return message["result"]
+            self.events.append(message)
+
+    def subscribe(self) -> None:
+        """Get all events, also those of before."""
+        self._send({"v": 1, "id": 2, "subscribe": True, "replay": True})
+        assert self._message(time.monotonic() + PATIENCE_S) == {"v": 1, "id": 2, "ok": True, "result": None}
+
+    def wait(self, name: str, **facts: Any) -> dict[str, Any]:
+        """The next event of that name and with those facts after the one found last."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            while self._next < len(self.events):
+                event = self.events[self._next]
+                self._next += 1
+                if event["event"] == name and facts.items() <= event.items():
+                    return event
+            self.events.append(self._message(deadline, f"waited for {name} {facts}"))
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def _message(self, deadline: float, why: str = "") -> dict[str, Any]:
+        while b"\n" not in self._buffer:
+            ready, _, _ = select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{why}; the events were {self.events}"
+            data = self._socket.recv(65536)
+            assert data, f"{why}; the agent closed the connection after {self.events}"
+            self._buffer += data
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+@dataclass
+class Router:
+    """A namespace with an agent in it, or not."""
+
+    name: str
+    netns: Netns
+    config: dict[str, Any]
+    folder: Path
+    pid: int = 0
+    control: Control | None = None
+
+    def start(self) -> Control:
+        """Fork the agent; a client that is subscribed to it."""
+        errors = open(self.folder / f"{self.name}.log", "ab")  # noqa: SIM115  the child's stderr
+        with self.netns.entered():
+            self.pid = os.fork()
+            if self.pid == 0:
+                _be_agent(self.config, errors.fileno())
+        errors.close()
+        path = Path(self.config["control"])
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                self.control = Control(path)
+                self.control.subscribe()
+                return self.control
+            assert os.waitpid(self.pid, os.WNOHANG) == (0, 0), self.log
+            assert time.monotonic() < deadline, f"{self.name} has no control socket: {self.log}"
+            time.sleep(0.005)
+
+    @property
+    def log(self) -> str:
+        """What the agent wrote to its standard error."""
+        return (self.folder / f"{self.name}.log").read_text()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; the exit code (negative: died of a signal)."""
+        pid, self.pid = self.pid, 0
+        os.kill(pid, number)
+        _pid, status = os.waitpid(pid, 0)
+        if self.control is not None:
+            self.control.close()
+        return os.waitstatus_to_exitcode(status)
+
+    def neighbours(self) -> dict[str, str]:
+        """Permanent neighbours of tunnel0 as `ip` tells them: protocol -> NBMA."""
+        lines = self.netns.ip("-4 neigh show dev tunnel0 nud permanent").splitlines()
+        return {line.split()[0]: line.split()[2] for line in lines}
+
+    def move(self, old: str, new: str) -> None:
+        """Another address on the NBMA interface, in one go, with the default route put back."""
+        gateway = IPv4Interface(new).network.broadcast_address - 1
+        batch = f"addr del {old} dev eth1\naddr add {new} dev eth1\nroute replace default via {gateway}\n"
+        self.netns.ip("-batch -", batch)
+
+
+class World:
+    """An Internet router with access lines; routers are added to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.isp = Netns()
+        self.isp.sysctl("net.ipv4.ip_forward", "1")
+        self.routers: list[Router] = []
+
+    def add(
+        self, name: str, nbma: str | None, config: dict[str, Any], *, network: str | None = None
+    ) -> Router:
+        """A router on an access line of its own; `nbma` None: it has no address yet."""
+        netns = Netns()
+        line = f"eth{len(self.routers) + 1}"
+        wire(self.isp, line, netns, "eth1")
+        subnet = IPv4Interface(nbma or network).network
+        gateway = subnet.broadcast_address - 1
+        self.isp.ip(f"addr add {gateway}/{subnet.prefixlen} dev {line}")
+        if nbma is not None:
+            netns.ip(f"addr add {nbma} dev eth1")
+            netns.ip(f"route add default via {gateway}")
+        netns.sysctl("net.ipv4.ip_forward", "1")
+        document = {"version": 1, "control": str(self.folder / f"{name}.sock"), "tunnels": [config]}
+        router = Router(name, netns, document, self.folder)
+        self.routers.append(router)
+        return router
+
+    def hub(self, **changes: Any) -> Router:
+        """The hub, with the rule that keeps multicast off the underlay."""
+        config = tunnel("10.0.0.1/24", map_multicast_dynamic=True) | changes
+        hub = self.add("hub", f"{HUB_NBMA}/24", config)
+        hub.netns.run("nft", "-f", "-", text=NFT)
+        return hub
+
+    def spoke(self, number: int, **changes: Any) -> Router:
+        """Spoke number 1, 2 ...: 172.16.N.1, tunnel address 10.0.0.1N."""
+        router = self.add(f"spoke-{number}", f"172.16.{number}.1/24", spoke_tunnel(number) | changes)
+        router.netns.run("nft", "-f", "-", text=NFT)
+        return router
+
+    def close(self) -> None:
+        """End everything."""
+        for router in self.routers:
+            if router.pid:
+                router.end(signal.SIGKILL)
+            if router.control is not None:
+                router.control.close()
+            router.netns.close()
+        self.isp.close()
+
+
+@contextlib.contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """A world that ends with the test."""
+    made = World(folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def tunnel(address: str, **changes: Any) -> dict[str, Any]:
+    """A tunnel of the configuration file."""
+    return {
+        "name": "tunnel0", "mode": "multipoint", "source": "eth1", "destination": None, "key": 1,
+        "address": address, "mtu": 1400, "network_id": 1, "authentication": None, "holding_time_s": 600,
+        "registration_interval_s": None, "unique": False, "nhs": [], "map": [], "map_multicast": [],
+        "map_multicast_dynamic": False, **changes,
+    }  # fmt: skip
+
+
+def spoke_tunnel(number: int) -> dict[str, Any]:
+    """A spoke's tunnel to the hub."""
+    return tunnel(
+        f"10.0.0.1{number}/24", nhs=["10.0.0.1"], map=[{"protocol": "10.0.0.1", "nbma": HUB_NBMA}],
+        map_multicast=[HUB_NBMA],
+    )  # fmt: skip
+
+
+def _be_agent(config: dict[str, Any], log: int) -> None:
+    """In the fork: never returns."""
+    code = 1
+    try:
+        os.dup2(log, 2)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        run(parse(config))
+        code = 0
+    except BaseException:  # noqa: BLE001  the fork must not run on into the test
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
