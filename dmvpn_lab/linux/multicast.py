@@ -24,6 +24,7 @@ from dmvpn_lab.linux.packet_socket import (
     SOL_PACKET,
     Instruction,
     open_packet_socket,
+    send_packet,
 )
 from dmvpn_lab.linux.udp_checksum import complete_udp_checksum
 
@@ -108,7 +109,7 @@ class MulticastTap:
     def _copy(self, packet: bytes) -> None:
         for peer in self._peers:
             try:
-                self._socket.sendto(packet, (self._interface, ETH_P_IP, 0, 0, peer))
+                send_packet(self._socket, packet, self._interface, ETH_P_IP, peer)
             except OSError:
                 self.failures += 1  # one peer's trouble is not the others'
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from ipaddress import IPv4Address
 
-from dmvpn_lab.linux.packet_socket import nbma_from, open_packet_socket
+from dmvpn_lab.linux.packet_socket import nbma_from, open_packet_socket, send_packet
 
 ETH_P_NHRP = 0x2001
 RECEIVE_BUFFER = 8 << 20
@@ -54,4 +54,4 @@ class NhrpSocket:
 
         Point-to-point GRE has its destination and ignores the address.
         """
-        self._socket.sendto(data, (self._interface, ETH_P_NHRP, 0, 0, nbma.packed))
+        send_packet(self._socket, data, self._interface, ETH_P_NHRP, nbma)

@@ -6,6 +6,7 @@ SOCK_DGRAM: the data is the inner packet, and the link-layer address is the oute
 from __future__ import annotations
 
 import ctypes
+import errno
 import socket
 import struct
 from collections.abc import Sequence
@@ -48,6 +49,24 @@ def attach_filter(sock: socket.socket, program: Sequence[Instruction]) -> None:
     buffer = ctypes.create_string_buffer(code, len(code))
     fprog = struct.pack("@HP", len(program), ctypes.addressof(buffer))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+
+
+def send_packet(
+    sock: socket.socket, data: bytes, interface: str, protocol: int, nbma: IPv4Address | bytes
+) -> None:
+    """Send out of an interface to a NBMA address. Raises OSError.
+
+    A socket that was bound while the link was down, or lived through that, holds one ENETDOWN
+    for the next call, be the link up by now or not: hence the second try.
+    """
+    packed = nbma if isinstance(nbma, bytes) else nbma.packed
+    address = (interface, protocol, 0, 0, packed)
+    try:
+        sock.sendto(data, address)
+    except OSError as error:
+        if error.errno != errno.ENETDOWN:
+            raise
+        sock.sendto(data, address)
 
 
 def nbma_from(address: bytes) -> IPv4Address | None:
