@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from dmvpn_lab.errors import HostError, UsageError
 from dmvpn_lab.spec.plan_types import Plan
 
 LABS = Path("/run/dmvpn-lab/labs")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""A lab's name is a folder's name here and a control group's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +29,25 @@ class LabFolder:
 
     lab: str
 
+    def __post_init__(self) -> None:
+        _check_name(self.lab)
+
     @property
     def path(self) -> Path:
         """Root only."""
         return LABS / self.lab
 
     def create(self) -> None:
-        """Make it anew. Raises HostError without the right, or without room."""
+        """Make it anew. Raises UsageError when it is there, HostError without the right or room."""
         try:
             LABS.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise UsageError(
+                f"lab {self.lab} is running already", hint=f"dmvpn-lab down {self.lab}"
+            ) from None
         except OSError as error:
-            raise HostError(f"cannot make {self.path}: {error.strerror}", hint="labs need root") from error
+            raise _host_error(f"cannot make {self.path}", error) from error
 
     def remove(self) -> bool:
         """Delete it; False when there was none."""
@@ -53,7 +64,7 @@ class LabFolder:
         """The plan that runs; None when there is none, or it is another version's."""
         try:
             plan = pickle.loads((self.path / "plan.pickle").read_bytes())
-        except (OSError, pickle.UnpicklingError, AttributeError, ImportError, TypeError):
+        except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, TypeError):
             return None
         return plan if isinstance(plan, Plan) else None
 
@@ -70,23 +81,30 @@ class LabFolder:
 
     def _write(self, name: str, data: bytes) -> None:
         temporary = self.path / f".{name}"
-        temporary.write_bytes(data)
-        temporary.replace(self.path / name)
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(self.path / name)
+        except OSError as error:
+            raise _host_error(f"cannot write {self.path / name}", error) from error
 
 
 def running_labs() -> list[str]:
-    """Labs that have a folder, whole or not."""
-    return sorted(path.name for path in LABS.iterdir() if path.is_dir()) if LABS.is_dir() else []
+    """Labs that have a folder, whole or not. Raises HostError when they may not be seen."""
+    try:
+        return sorted(path.name for path in LABS.iterdir() if path.is_dir()) if LABS.is_dir() else []
+    except OSError as error:
+        raise _host_error(f"cannot read {LABS}", error) from error
 
 
 @contextlib.contextmanager
 def locked(lab: str) -> Iterator[None]:
     """One changing command a lab at a time. Raises UsageError when another is at it."""
+    _check_name(lab)
     try:
         LABS.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(LABS.parent / f"{lab}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HostError(f"cannot lock the lab: {error.strerror}", hint="labs need root") from error
+        raise _host_error("cannot lock the lab", error) from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,3 +116,15 @@ def locked(lab: str) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _check_name(lab: str) -> None:
+    """Raises UsageError for a name that no topology can have: it could point out of the folder."""
+    if not NAME.fullmatch(lab):
+        raise UsageError(f"{lab!r} is no lab name", hint="'dmvpn-lab inspect' lists the labs")
+
+
+def _host_error(what: str, error: OSError) -> HostError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = f"free some room where {LABS.parent} is" if full else "labs need root"
+    return HostError(f"{what}: {error.strerror}", hint=hint)

@@ -1,0 +1,1 @@
+"""Tests that run on any kernel, in seconds; they mirror the package."""

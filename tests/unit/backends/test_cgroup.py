@@ -1,0 +1,80 @@
+"""The control group of a lab: whatever runs in it is found and killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dmvpn_lab.backends import cgroup
+from dmvpn_lab.backends.cgroup import Cgroup
+from dmvpn_lab.errors import HostError
+
+pytestmark = pytest.mark.root
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.fork()
+os.setsid()
+os.fork()
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+"""Four processes, in two sessions, deaf to SIGTERM. They start once stdin says so."""
+
+
+def test_killing_a_group_that_is_not_there_is_no_error(lab_name: str) -> None:
+    assert Cgroup(lab_name).kill() is False
+
+
+def test_an_empty_group_is_removed(lab_name: str) -> None:
+    group = Cgroup(lab_name)
+    group.create()
+    assert group.path.is_dir()
+    assert group.kill() is True
+    assert not group.path.exists()
+
+
+def test_creating_twice_is_no_error(lab_name: str) -> None:
+    Cgroup(lab_name).create()
+    Cgroup(lab_name).create()
+
+
+def test_kill_ends_grandchildren_in_other_sessions(lab_name: str) -> None:
+    group = Cgroup(lab_name)
+    group.create()
+    code = f"import sys; sys.stdin.readline(); exec({STUBBORN!r})"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        group.add(child.pid)
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        pids = {int(child.stdout.readline()) for _ in range(4)}
+        assert len(pids) == 4
+        assert set(group.pids()) == pids
+        began = time.monotonic()
+        assert group.kill() is True
+        assert time.monotonic() - began < 5
+    assert not group.path.exists()
+    assert group.pids() == []
+
+
+def test_a_host_without_cgroup_v2_is_told_what_to_mount(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoMounts:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def read_text(self) -> str:
+            return "22 1 0:20 / /sys rw - sysfs sysfs rw\n"
+
+    monkeypatch.setattr(cgroup, "Path", NoMounts)
+    with pytest.raises(HostError, match="cgroup v2 is not mounted") as caught:
+        cgroup.mounted_at()
+    assert "mount -t cgroup2" in (caught.value.hint or "")
