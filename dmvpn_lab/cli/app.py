@@ -8,6 +8,7 @@ import typer
 
 from dmvpn_lab import __version__
 from dmvpn_lab.cli import doctor, inject, lab, look, machine, schema
+from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
 
 EPILOG = "Exit codes: 0 all passed, 1 a check failed, 2 usage or topology error, 3 the host cannot run it."
 
@@ -50,14 +51,10 @@ def main(
 
 def run_here(argv: list[str]) -> int:
     """Run one command in this process; returns its exit code. Errors of our tree pass through."""
-    command = typer.main.get_command(app)
     try:
-        result = command.main(args=argv, prog_name="dmvpn-lab", standalone_mode=False)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
-    except typer.Exit as end:
-        return end.exit_code
-    except typer._click.exceptions.ClickException as error:
-        error.show()
-        return error.exit_code
-    return result if isinstance(result, int) else 0
+        typer.main.get_command(app).main(args=argv, prog_name="dmvpn-lab")
+    except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt from None
+        return end.code if isinstance(end.code, int) else EXIT_OK
+    return EXIT_OK

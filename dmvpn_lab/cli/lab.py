@@ -14,7 +14,7 @@ from dmvpn_lab.backends.state import running_labs
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import Json, LabName
-from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_USAGE, HostError
+from dmvpn_lab.errors import EXIT_CHECK_FAILED, HostError, UsageError
 from dmvpn_lab.running import RunningLab
 
 Junit = Annotated[Path | None, typer.Option("--junit", help="Write the results as JUnit XML.")]
@@ -30,6 +30,7 @@ def up(
     junit: Junit = None,
 ) -> None:
     """Start the lab of a topology, or bring a running one up to it; then verify it."""
+    _check_folder(junit)
     code = asyncio.run(_up(topology, backend, verify, json, junit))
     raise typer.Exit(code)
 
@@ -111,13 +112,19 @@ async def _inspect(name: str) -> dict[str, Any]:
 
 def verify(lab: LabName = None, json: Json = False, junit: Junit = None) -> None:
     """Prove that a running lab works: registration, multicast, adjacency, reachability."""
+    _check_folder(junit)
     raise typer.Exit(asyncio.run(_verify(controller.find(lab), json, junit, output.Progress())))
 
 
-async def _verify(lab: RunningLab, json: bool, junit: Path | None, progress: output.Progress) -> int:
+def _check_folder(junit: Path | None) -> None:
+    """Say it before the lab is started, not after. Raises UsageError."""
     if junit is not None and not junit.absolute().parent.is_dir():
-        output.console().print(f"there is no folder {junit.parent} for the JUnit file")
-        return EXIT_USAGE
+        raise UsageError(
+            f"there is no folder {junit.absolute().parent}", hint="make it, or name another file"
+        )
+
+
+async def _verify(lab: RunningLab, json: bool, junit: Path | None, progress: output.Progress) -> int:
     results: list[CheckResult] = []
     async for result in controller.verify(lab):
         word = "passed" if result.passed else "FAILED"

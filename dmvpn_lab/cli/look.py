@@ -57,9 +57,20 @@ def _table(what: str, facts: Any) -> Table:
                 for e in facts
             ]  # fmt: skip
         case "nhs":
-            return ("NHS", "NBMA address", "interface", "state", "sent", "failed", "replies", "renews", "error"), [
-                (e["protocol"], e["nbma"], e["interface"], e["state"], e["requests_sent"], e["requests_failed"],
-                 e["replies_received"], _duration(e["renews_in_s"]), e["last_error"])
+            columns = (
+                "NHS",
+                "NBMA address",
+                "interface",
+                "state",
+                "sent",
+                "failed",
+                "replies",
+                "renews",
+                "error",
+            )
+            return columns, [
+                (e["protocol"], e["nbma"], e["interface"], e["state"], e["requests_sent"],
+                 e["requests_failed"], e["replies_received"], _duration(e["renews_in_s"]), e["last_error"])
                 for e in facts
             ]  # fmt: skip
         case "multicast":
@@ -79,7 +90,8 @@ def _table(what: str, facts: Any) -> Table:
             ]
         case _:
             return ("interface", "mode", "address", "NBMA address", "network-id", "state"), [
-                (t["interface"], t["mode"], t["address"], t["nbma"], t["network_id"], "up" if t["up"] else "down")
+                (t["interface"], t["mode"], t["address"], t["nbma"], t["network_id"],
+                 "up" if t["up"] else "down")
                 for t in facts["tunnels"]
             ]  # fmt: skip
 

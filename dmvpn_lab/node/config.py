@@ -78,9 +78,7 @@ def parse(document: dict[str, Any]) -> NodeConfig:
         )
         for s in document["services"]
     )
-    unknown = {name for s in services for name in s.after} - {s.name for s in services}
-    if unknown:
-        raise ValueError(f"a service waits for {', '.join(sorted(unknown))}, which is not there")
+    _check_order(services, {"agent"} if document["agent"] else set())
     return NodeConfig(
         hostname=document["hostname"],
         interfaces=tuple(
@@ -94,3 +92,19 @@ def parse(document: dict[str, Any]) -> NodeConfig:
         services=services,
         agent=document["agent"],
     )
+
+
+def _check_order(services: tuple[Service, ...], started: set[str]) -> None:
+    """Every service can start some time. Raises ValueError."""
+    names = [service.name for service in services]
+    if twice := {name for name in names if names.count(name) > 1 or name in started}:
+        raise ValueError(f"two services have the name {', '.join(sorted(twice))}")
+    if unknown := {name for s in services for name in s.after} - {*names, *started}:
+        raise ValueError(f"a service waits for {', '.join(sorted(unknown))}, which is not there")
+    left = list(services)
+    while left:
+        able = [service for service in left if started.issuperset(service.after)]
+        if not able:
+            raise ValueError(f"services wait for each other: {', '.join(s.name for s in left)}")
+        started = started | {service.name for service in able}
+        left = [service for service in left if service not in able]

@@ -5,32 +5,37 @@ Also a container's entry point: `python3 -m dmvpn_lab.node.init`.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from dmvpn_lab.daemon import __main__ as agent
 from dmvpn_lab.daemon.config import load as load_agent
-from dmvpn_lab.errors import DmvpnLabError, LabError
+from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, LabError
 from dmvpn_lab.node import config, interfaces
-from dmvpn_lab.node.supervisor import LOGS, Supervisor, fork
+from dmvpn_lab.node.supervisor import LOGS, Start, Supervisor, fork, spawn
 
 READY = Path("/run/dmvpn-lab/ready")
 
 
-def main() -> int:
+def main(node: config.NodeConfig | None = None) -> int:
     """Run a node until SIGTERM. Exit codes: 0 ended by a signal, else as documented."""
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
-        run(config.load())
+        run(node or config.load())
     except DmvpnLabError as error:
         print(f"dmvpn-node: {error}", file=sys.stderr, flush=True)
         return error.exit_code
+    except (OSError, LookupError) as error:  # LookupError: an owner that the image does not have
+        print(f"dmvpn-node: {error}", file=sys.stderr, flush=True)
+        return EXIT_HOST
     return 0
 
 
@@ -39,25 +44,30 @@ def run(node: config.NodeConfig) -> None:
     began = time.monotonic()
     phases: dict[str, float] = {}
     supervisor = Supervisor()
+    socket.sethostname(node.hostname)
     make_directories(node)
     apply_nft(node.nft)  # before any interface is up: nothing may leave in clear
     apply_sysctls(node)
-    asyncio.run(interfaces.set_up(node))
-    phases["interfaces"] = time.monotonic() - began
-    if node.agent:
-        supervisor.run("agent", lambda: fork("agent", start_agent), restart=True)
-    supervisor.start_services(node.services)
-    phases["services"] = time.monotonic() - began - phases["interfaces"]
+    phases["filter"] = time.monotonic() - began
+    interfaces.set_up(node)
+    phases["interfaces"] = time.monotonic() - began - phases["filter"]
+    supervisor.start_all(_units(node))
+    phases["services"] = time.monotonic() - began - phases["interfaces"] - phases["filter"]
     if not supervisor.ending:
-        _write_ready(phases)
+        _write_ready(phases, supervisor.ready_after_s)
     while not supervisor.ending:
         supervisor.wait()
     supervisor.end()
 
 
-def start_agent() -> None:
-    """The NHRP agent, in a fork of this process."""
-    agent.run(load_agent(agent.DEFAULT_CONFIG))
+def _units(node: config.NodeConfig) -> Iterator[tuple[config.Service, Start]]:
+    """What is started and how: the agent is a fork of this process, the rest are programs."""
+    if node.agent:
+        told = load_agent(agent.DEFAULT_CONFIG)
+        service = config.Service("agent", (), ready=str(told.control), restart=True)
+        yield service, lambda: fork("agent", lambda: agent.run(told))
+    for service in node.services:
+        yield service, functools.partial(spawn, service)
 
 
 def make_directories(node: config.NodeConfig) -> None:
@@ -82,11 +92,16 @@ def apply_sysctls(node: config.NodeConfig) -> None:
         Path("/proc/sys", name.replace(".", "/")).write_text(value)
 
 
-def _write_ready(phases: dict[str, float]) -> None:
-    rounded = {name: round(seconds, 3) for name, seconds in phases.items()}
+def _write_ready(phases: dict[str, float], services: dict[str, float]) -> None:
+    """Seconds of each phase, and when each service was ready, counted from the node's start."""
+    document = {"phases": _rounded(phases), "services": _rounded(services)}
     temporary = READY.with_suffix(".part")
-    temporary.write_text(json.dumps({"phases": rounded}))
+    temporary.write_text(json.dumps(document))
     os.replace(temporary, READY)
+
+
+def _rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in seconds.items()}
 
 
 if __name__ == "__main__":

@@ -2,42 +2,65 @@
 
 from __future__ import annotations
 
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.rtnl import RTMGRP_LINK
+import select
+import time
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from dmvpn_lab.errors import LabError
+from dmvpn_lab.linux.address import put_address
+from dmvpn_lab.linux.link import IFF_UP, Link, find_link, link_event, list_links, set_link
+from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, Netlink, NetlinkEvents
+from dmvpn_lab.linux.route import put_route
 from dmvpn_lab.node.config import Interface, NodeConfig
 
+PATIENCE_S = 60.0
+"""How long the cables of a node may take to come."""
 
-async def set_up(config: NodeConfig) -> None:
-    """Configure every interface, then the routes. Returns when all are there and up."""
-    async with AsyncIPRoute() as netlink:
-        await netlink.link("set", index=1, state="up")  # lo
-        indexes = await _wait_for({interface.name for interface in config.interfaces})
-        for interface in config.interfaces:
-            await _configure(netlink, interface, indexes[interface.name])
+
+def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
+    """Configure every interface, then the routes. Returns when all are there and up.
+
+    Raises LabError when an interface does not come, NetlinkError when the kernel refuses one.
+    """
+    with Netlink() as netlink:
+        loopback = find_link(netlink, "lo")
+        if loopback is not None:
+            set_link(netlink, loopback.index, "lo", flags=IFF_UP)
+        links = _wait_for(netlink, {each.name for each in config.interfaces}, patience_s)
+        for each in config.interfaces:
+            _configure(netlink, each, links[each.name])
         for destination, via in config.routes:
-            await netlink.route("replace", dst=destination, gateway=via)
+            network = "0.0.0.0/0" if destination == "default" else destination
+            put_route(netlink, IPv4Network(network), IPv4Address(via))
 
 
-async def _wait_for(names: set[str]) -> dict[str, int]:
-    """Indexes of interfaces, once all are there."""
-    found: dict[str, int] = {}
-    async with AsyncIPRoute() as watcher, AsyncIPRoute() as reader:
-        await watcher.bind(RTMGRP_LINK)
-        async for link in await reader.get_links():
-            found[link.get_attr("IFLA_IFNAME")] = link["index"]
-        while not names <= found.keys():  # get() ends after each batch
-            async for message in watcher.get():
-                if message.get("event") == "RTM_NEWLINK":
-                    found[message.get_attr("IFLA_IFNAME")] = message["index"]
-    return found
+def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str, Link]:
+    """The links of these names, once all are there."""
+    deadline = time.monotonic() + patience_s
+    events = NetlinkEvents([Group.LINK])  # before the first look: nothing falls in between
+    try:
+        found = {link.name: link for link in list_links(netlink)}
+        while not names <= found.keys():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not select.select([events], [], [], left_s)[0]:
+                missing = ", ".join(sorted(names - found.keys()))
+                raise LabError(
+                    f"no interface {missing} after {patience_s:.0f} s; there are {', '.join(found)}"
+                )
+            try:
+                for message in events.read():
+                    link = link_event(message)
+                    if link is not None and message.kind == Kind.NEWLINK:
+                        found[link.name] = link
+            except EventsLost:
+                found = {link.name: link for link in list_links(netlink)}
+        return found
+    finally:
+        events.close()
 
 
-async def _configure(netlink: AsyncIPRoute, interface: Interface, index: int) -> None:
-    if interface.mac is not None:
-        await netlink.link("set", index=index, address=interface.mac)
-    await netlink.link("set", index=index, mtu=interface.mtu)
+def _configure(netlink: Netlink, interface: Interface, link: Link) -> None:
+    set_link(netlink, link.index, link.name, mac=interface.mac, mtu=interface.mtu)
     for address in interface.addresses:
-        ip, _, length = address.partition("/")
-        await netlink.addr("replace", index=index, address=ip, prefixlen=int(length))
-    await netlink.link("set", index=index, state="up")
+        put_address(netlink, link.index, IPv4Interface(address))
+    set_link(netlink, link.index, link.name, flags=IFF_UP)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dmvpn_lab.errors import LabError
@@ -35,6 +35,9 @@ class Supervisor:
         self._failures: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._ended_early: dict[str, int] = {}
+        self._began = time.monotonic()
+        self.ready_after_s: dict[str, float] = {}
+        """Service -> seconds from the beginning until it was ready."""
         self.ending = False
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
 
@@ -46,24 +49,25 @@ class Supervisor:
         self._since[name] = time.monotonic()
         self._pids[start()] = name
 
-    def start_services(self, services: tuple[Service, ...]) -> None:
-        """Start all; return when all are ready, or the node is told to end.
+    def start_all(self, units: Iterable[tuple[Service, Start]]) -> None:
+        """Start services, each in its way; return when all are ready, or the node is told to end.
 
         Raises LabError, with the end of its log, when one ends before all are ready.
         """
-        waiting = {service.name: service for service in services}
+        waiting = {service.name: (service, start) for service, start in units}
         starting: dict[str, Service] = {}
         ready: set[str] = set()
         while (waiting or starting) and not self.ending:
-            for service in [s for s in waiting.values() if ready.issuperset(s.after)]:
+            for service, start in [u for u in waiting.values() if ready.issuperset(u[0].after)]:
                 del waiting[service.name]
-                self.run(service.name, lambda s=service: spawn(s), restart=service.restart)  # type: ignore[misc]
+                self.run(service.name, start, restart=service.restart)
                 starting[service.name] = service
             for service in [s for s in starting.values() if s.ready is None or Path(s.ready).exists()]:
                 del starting[service.name]
                 ready.add(service.name)
+                self.ready_after_s[service.name] = time.monotonic() - self._began
             if waiting or starting:
-                self.wait(STEP_S)
+                self.wait(0.0 if any(ready.issuperset(s.after) for s, _ in waiting.values()) else STEP_S)
             for name, code in self._ended_early.items():
                 raise LabError(f"{name} ended with {code}:\n{log_tail(name)}")
 

@@ -8,6 +8,7 @@ One line a node, then it ends; the nodes live on, each the first of its own PID 
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import signal
 import sys
 from pathlib import Path
 
+from dmvpn_lab.errors import DmvpnLabError
 from dmvpn_lab.linux.namespaces import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -24,7 +26,7 @@ from dmvpn_lab.linux.namespaces import (
     sethostname,
     unshare,
 )
-from dmvpn_lab.node import init, root
+from dmvpn_lab.node import config, init, root
 
 ALL = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
 
@@ -81,13 +83,16 @@ def _first(name: str, lower: str, folder: Path, error_w: int) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        _redirect(folder / "init.log")
-        sethostname(name)
-        root.enter(lower, folder)
-        os.close(error_w)
-        code = init.main()
-    except OSError as error:
-        os.write(error_w, str(error).encode())
+        error_w = _redirect(folder / "init.log", error_w)
+        try:
+            sethostname(name)
+            root.enter(lower, folder)
+            node = config.load()
+        except (OSError, DmvpnLabError) as error:
+            os.write(error_w, str(error).encode())
+            return
+        os.close(error_w)  # the launcher has its answer; from here on the log tells
+        code = init.main(node)
     except BaseException:  # noqa: BLE001 - a forked child must not return into its parent's code
         sys.excepthook(*sys.exc_info())
     finally:
@@ -95,13 +100,15 @@ def _first(name: str, lower: str, folder: Path, error_w: int) -> None:
         os._exit(code)
 
 
-def _redirect(log: Path) -> None:
+def _redirect(log: Path, error_w: int) -> int:
+    """Output to the log; nothing of the launcher stays open but the error pipe, returned as 3."""
     fd = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
     null = os.open("/dev/null", os.O_RDONLY)
-    for target, source in ((0, null), (1, fd), (2, fd)):
-        os.dup2(source, target)
-    os.close(fd)
-    os.close(null)
+    high = fcntl.fcntl(error_w, fcntl.F_DUPFD, 10)
+    for target, source in ((0, null), (1, fd), (2, fd), (3, high)):
+        os.dup2(source, target, inheritable=target < 3)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    return 3
 
 
 if __name__ == "__main__":

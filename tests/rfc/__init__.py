@@ -1,0 +1,1 @@
+"""What RFC 2332 asks, one file a section."""
