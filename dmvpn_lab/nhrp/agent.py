@@ -44,7 +44,7 @@ class Agent:
             cache = self.domains.setdefault(each.network_id, Cache())
             self.tunnels[each.name] = Tunnel(each, cache)
         self._client = Client(rng, first_id)
-        self._server = Server()
+        self._server = Server(self.tunnels)
 
     # --- what happens to the tunnels -----------------------------------------------------------
 

@@ -25,6 +25,8 @@ class Binding:
     holding_time_s: int | None = None
     expires: float | None = None
     """Monotonic seconds; None for a static entry."""
+    request_id: int = 0
+    """Of the request that it was registered with."""
 
 
 class Cache:

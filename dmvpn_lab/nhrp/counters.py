@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dmvpn_lab.nhrp.constants import PacketType
+from dmvpn_lab.nhrp.constants import ErrorCode, PacketType
 
 MALFORMED = "malformed"
 BAD_CHECKSUM = "bad-checksum"
@@ -15,9 +15,12 @@ UNKNOWN_REPLY = "unknown-reply"
 HOP_COUNT_EXCEEDED = "hop-count-exceeded"
 NBMA_MISMATCH = "nbma-mismatch"
 """A registration whose NBMA address is not the outer source: a NAT is between."""
+LATE_REQUEST = "late-request"
+"""A registration that a newer one overtook on its way."""
 NEIGHBOUR_REFUSED = "neighbour-refused"
 """The kernel did not take a neighbour."""
 
+ERROR_CODES = frozenset(ErrorCode)
 TYPE_NAMES = {kind: kind.name.lower().replace("_", "-") for kind in PacketType}
 
 
@@ -37,8 +40,11 @@ def refused(code: int) -> str:
 
 
 def error(code: int, *, direction: str) -> str:
-    """Counter of error indications `sent` or `received`, by code."""
-    return f"error-{direction}-code-{code}"
+    """Counter of error indications `sent` or `received`, by code.
+
+    Codes that the RFC does not know share one: a sender must not be able to make 65536 counters.
+    """
+    return f"error-{direction}-code-{code if code in ERROR_CODES else 'unknown'}"
 
 
 TunnelCounters = Counter[str]

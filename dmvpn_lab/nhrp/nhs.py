@@ -24,6 +24,10 @@ from dmvpn_lab.nhrp.packet import HOP_COUNT, Packet
 WHOLE_PREFIXES = frozenset({0, 32, 255})
 """Prefix lengths that mean one address: the RFC's 0 and 255, and what IOS sends."""
 
+LATE_S = 5.0
+LATE_IDS = 64
+"""A request so many IDs behind the last one, in so many seconds, was overtaken on its way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -61,7 +65,9 @@ def _code(
 ) -> int:
     # One client, one address: others would let a client claim its neighbours' addresses.
     whole = len(request.cies) == 1 and cie.prefix_length in WHOLE_PREFIXES
-    if not whole or not _may_register(protocol, tunnel):
+    # Section 5.2.3: the destination is the server, or the client itself when it knows no server.
+    ours = request.destination_protocol in (tunnel.address.ip, request.source_protocol)
+    if not whole or not ours or not _may_register(protocol, tunnel):
         return CieCode.ADMINISTRATIVELY_PROHIBITED
     if not cie.holding_time_s:
         return CieCode.ADMINISTRATIVELY_PROHIBITED
@@ -82,6 +88,42 @@ def _may_register(protocol: IPv4Address, tunnel: TunnelConfig) -> bool:
     return protocol in network and (network.prefixlen >= 31 or protocol not in special)
 
 
+def is_late(request: Packet, outer: IPv4Address, existing: Binding | None, now: float) -> bool:
+    """Whether a registration request comes from an address that its client has left since.
+
+    IDs of a client only grow (section 5.2.0.1), so a request that is a little behind the last
+    one was delayed. A client that begins anew with low IDs takes longer than LATE_S to come back.
+    """
+    if existing is None or existing.expires is None or existing.nbma == outer:
+        return False
+    behind = (existing.request_id - request.request_id) & 0xFFFFFFFF
+    registered = existing.expires - (existing.holding_time_s or 0)
+    return 0 < behind <= LATE_IDS and now - registered < LATE_S
+
+
+def is_purged(binding: Binding, request: Packet, outer: IPv4Address) -> bool:
+    """Whether a purge request ends that binding: the registrant's own, and not a static one."""
+    return not binding.static and binding.nbma == outer and purges(request, binding.protocol)
+
+
+def purges(request: Packet, protocol: IPv4Address) -> bool:
+    """Whether a purge request names that address, or a prefix around it (section 5.2.5)."""
+    for cie in request.cies:
+        named = cie.protocol or request.source_protocol
+        if not isinstance(named, IPv4Address):
+            continue
+        ignored = 0 if cie.prefix_length in WHOLE_PREFIXES else 32 - min(cie.prefix_length, 32)
+        if int(named) >> ignored == int(protocol) >> ignored:
+            return True
+    return False
+
+
+def purge_reply(request: Packet, tunnel: TunnelConfig, nbma: IPv4Address | None) -> Packet:
+    """The answer to a purge request (section 5.2.6)."""
+    extensions = _answer_extensions(request, tunnel, nbma)
+    return replace(request, type=PacketType.PURGE_REPLY, hop_count=HOP_COUNT, extensions=extensions)
+
+
 def registration_reply(request: Packet, code: int, tunnel: TunnelConfig, nbma: IPv4Address | None) -> Packet:
     """The answer to a registration request. A refusal carries holding time 0."""
     cie = request.cies[0]
@@ -97,10 +139,12 @@ def registration_reply(request: Packet, code: int, tunnel: TunnelConfig, nbma: I
 
 def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelConfig, nbma: IPv4Address | None,
                      now: float) -> Packet:  # fmt: skip
-    """An authoritative answer from the cache, or code 12 (sections 5.2.1 and 5.2.2)."""
+    """An authoritative answer from the cache, or code 12 or 13 (sections 5.2.1 and 5.2.2)."""
     flags = request.flags | ResolutionFlag.AUTHORITATIVE
     if binding is None:
-        cie = Cie(code=CieCode.NO_BINDING)
+        cie = Cie(code=CieCode.NO_BINDING, prefix_length=0)
+    elif request.flags & ResolutionFlag.UNIQUE and not binding.unique:
+        cie = Cie(code=CieCode.NOT_UNIQUE, prefix_length=0)
     else:
         left = tunnel.holding_time_s if binding.expires is None else int(binding.expires - now)
         cie = Cie(

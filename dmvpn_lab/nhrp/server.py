@@ -6,16 +6,17 @@ the reply leaves when the kernel's verdict comes back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
 from dmvpn_lab.nhrp import counters, nhs
-from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, SendPacket
+from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.constants import CieCode, PacketType, PurgeFlag, meaning
+from dmvpn_lab.nhrp.constants import CieCode, PurgeFlag, meaning
 from dmvpn_lab.nhrp.nhs import Verdict
-from dmvpn_lab.nhrp.packet import HOP_COUNT, Packet, encode
+from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 PENDING_LIMIT = 8192
@@ -29,13 +30,20 @@ class Pending:
     tunnel: Tunnel
     request: Packet
     verdict: Verdict
-    outer: IPv4Address
+    renewal: bool
+    """The address had a binding when the kernel was asked."""
+
+    @property
+    def key(self) -> tuple[str, IPv4Address, IPv4Address, int]:
+        """Equal for a request and its retransmissions."""
+        return self.tunnel.name, self.verdict.protocol, self.verdict.nbma, self.request.request_id
 
 
 class Server:
     """Answers registration, resolution and purge requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, tunnels: Mapping[str, Tunnel]) -> None:
+        self._tunnels = tunnels
         self._pending: dict[int, Pending] = {}
         self._asking: set[tuple[str, IPv4Address, IPv4Address, int]] = set()
         self._token = 0
@@ -49,30 +57,46 @@ class Server:
         if request.source_nbma != outer:
             tunnel.counters[counters.NBMA_MISMATCH] += 1
         if verdict.code != CieCode.SUCCESS:
-            return self._refuse(tunnel, request, verdict, verdict.code, outer)
-        key = (tunnel.name, verdict.protocol, outer, request.request_id)
-        if key in self._asking or len(self._pending) >= PENDING_LIMIT:
+            return self._refuse(tunnel, request, verdict, verdict.code)
+        existing = tunnel.cache.get(verdict.protocol)
+        if nhs.is_late(request, outer, existing, now):
+            tunnel.counters[counters.LATE_REQUEST] += 1
             return []
-        self._asking.add(key)
+        pending = Pending(tunnel, request, verdict, existing is not None)
+        if pending.key in self._asking or len(self._pending) >= PENDING_LIMIT:
+            return []
+        self._asking.add(pending.key)
         self._token += 1
-        self._pending[self._token] = Pending(tunnel, request, verdict, outer)
+        self._pending[self._token] = pending
         return [InstallNeighbour(tunnel.name, verdict.protocol, outer, self._token)]
 
     def installed(self, token: int, ok: bool, now: float) -> list[Action]:
         """The kernel took the neighbour, or not: answer."""
-        pending = self._pending.pop(token)
-        tunnel, request, verdict, outer = (
-            pending.tunnel,
-            pending.request,
-            pending.verdict,
-            pending.outer,
-        )
-        self._asking.discard((tunnel.name, verdict.protocol, outer, request.request_id))
+        pending = self._pending.pop(token, None)
+        if pending is None:
+            return []  # withdrawn: a purge came after the request
+        self._asking.discard(pending.key)
+        tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
         if not ok:
             tunnel.counters[counters.NEIGHBOUR_REFUSED] += 1
-            return self._refuse(tunnel, request, verdict, CieCode.INSUFFICIENT_RESOURCES, outer)
+            return self._refuse(tunnel, request, verdict, CieCode.INSUFFICIENT_RESOURCES)
+        # Another request may have been answered while the kernel was asked.
+        existing = tunnel.cache.get(verdict.protocol)
+        if nhs.is_late(request, verdict.nbma, existing, now):
+            tunnel.counters[counters.LATE_REQUEST] += 1
+            return self._put_back(tunnel, verdict.protocol)
+        again = nhs.judge(request, verdict.nbma, tunnel.config, tunnel.cache)
+        if again is not None and again.code != CieCode.SUCCESS:
+            back = self._put_back(tunnel, verdict.protocol)
+            return [*back, *self._refuse(tunnel, request, verdict, again.code)]
+        return self._accept(pending, now)
+
+    def _accept(self, pending: Pending, now: float) -> list[Action]:
+        """Bind, and say so."""
+        tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
         previous = tunnel.cache.get(verdict.protocol)
-        kept = previous is not None and previous.nbma == verdict.nbma
+        here = (tunnel.name, verdict.nbma)
+        kept = previous is not None and (previous.interface, previous.nbma) == here
         tunnel.cache.bind(
             Binding(
                 interface=tunnel.name,
@@ -82,6 +106,7 @@ class Server:
                 unique=verdict.unique,
                 holding_time_s=verdict.holding_time_s,
                 expires=now + verdict.holding_time_s,
+                request_id=request.request_id,
             )
         )
         facts: dict[str, Any] = {
@@ -93,9 +118,26 @@ class Server:
             "previous_nbma": str(previous.nbma) if previous is not None else None,
         }
         # Multicast first: when the client hears Success, the server's hellos are on their way.
-        changes = [] if kept else tunnel.multicast_actions()
-        reply = self._reply(tunnel, request, CieCode.SUCCESS, outer)
+        changes = [] if kept else [*self._moved(previous, tunnel), *tunnel.multicast_actions()]
+        if previous is None and pending.renewal:
+            # It ran out while the kernel was asked, and took the neighbour with it.
+            changes.insert(0, InstallNeighbour(tunnel.name, verdict.protocol, verdict.nbma))
+        reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma)
         return [*changes, Notify("peer-registered", facts), reply]
+
+    def _moved(self, previous: Binding | None, to: Tunnel) -> list[Action]:
+        """What to undo on another tunnel of the domain that the client came from."""
+        if previous is None or previous.interface == to.name:
+            return []
+        left = self._tunnels[previous.interface]
+        return [RemoveNeighbour(left.name, previous.protocol), *left.multicast_actions()]
+
+    def _put_back(self, tunnel: Tunnel, protocol: IPv4Address) -> list[Action]:
+        """The kernel took a neighbour that may not stay: restore what the cache says."""
+        existing = tunnel.cache.get(protocol)
+        if existing is None or existing.interface != tunnel.name:
+            return [RemoveNeighbour(tunnel.name, protocol)]
+        return [InstallNeighbour(tunnel.name, protocol, existing.nbma)]
 
     def resolution(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Answer from the cache; what it does not hold has no binding here."""
@@ -108,25 +150,31 @@ class Server:
         self, tunnel: Tunnel, request: Packet, outer: IPv4Address
     ) -> tuple[list[Binding], list[Action]]:
         """Bindings to forget, and the reply. Only the registrant's own are forgotten."""
-        gone = []
-        for cie in request.cies:
-            protocol = cie.protocol or request.source_protocol
-            binding = tunnel.cache.get(protocol) if isinstance(protocol, IPv4Address) else None
-            if binding is not None and not binding.static and binding.nbma == outer:
-                tunnel.cache.remove(binding.protocol)
-                gone.append(binding)
-        if request.flags & PurgeFlag.NO_REPLY:
-            return gone, []
-        reply = replace(request, type=PacketType.PURGE_REPLY, hop_count=HOP_COUNT)
-        return gone, [self._send(tunnel, outer, reply)]
+        gone = [each for each in tunnel.cache if nhs.is_purged(each, request, outer)]
+        for binding in gone:
+            tunnel.cache.remove(binding.protocol)
+        actions = self._withdraw(tunnel, request, outer)
+        if not request.flags & PurgeFlag.NO_REPLY:
+            actions.append(self._send(tunnel, outer, nhs.purge_reply(request, tunnel.config, tunnel.nbma)))
+        return gone, actions
 
-    def _refuse(
-        self, tunnel: Tunnel, request: Packet, verdict: Verdict, code: int, outer: IPv4Address
-    ) -> list[Action]:
+    def _withdraw(self, tunnel: Tunnel, purge: Packet, outer: IPv4Address) -> list[Action]:
+        """Forget the registrant's requests that still wait for the kernel."""
+        tokens = [token for token, each in self._pending.items()
+                  if each.tunnel is tunnel and each.verdict.nbma == outer
+                  and nhs.purges(purge, each.verdict.protocol)]  # fmt: skip
+        actions: list[Action] = []
+        for token in tokens:
+            pending = self._pending.pop(token)
+            self._asking.discard(pending.key)
+            actions += self._put_back(tunnel, pending.verdict.protocol)
+        return actions
+
+    def _refuse(self, tunnel: Tunnel, request: Packet, verdict: Verdict, code: int) -> list[Action]:
         tunnel.counters[counters.refused(code)] += 1
-        facts = {"interface": tunnel.name, "protocol": str(verdict.protocol), "nbma": str(outer),
+        facts = {"interface": tunnel.name, "protocol": str(verdict.protocol), "nbma": str(verdict.nbma),
                  "code": int(code), "meaning": meaning(code)}  # fmt: skip
-        return [self._reply(tunnel, request, code, outer), Notify("peer-refused", facts)]
+        return [self._reply(tunnel, request, code, verdict.nbma), Notify("peer-refused", facts)]
 
     def _reply(self, tunnel: Tunnel, request: Packet, code: int, outer: IPv4Address) -> SendPacket:
         reply = nhs.registration_reply(request, code, tunnel.config, tunnel.nbma)
