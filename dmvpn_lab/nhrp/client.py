@@ -38,6 +38,7 @@ class Client:
         for registration in tunnel.registrations:
             registration.move(Event.SOURCE)
             registration.valid_until = None
+            registration.refusals = 0
             registration.begin(self._next_id())
             actions += self._send(tunnel, registration, trigger, now)
         return actions

@@ -83,6 +83,8 @@ class Registration:
     """End of the holding time of the last success."""
     nbma: IPv4Address | None = None
     """The source address that the present request names."""
+    refusals: int = 0
+    """Refusals in a row, since the last success or source address."""
     requests_sent: int = 0
     requests_failed: int = 0
     replies_received: int = 0
@@ -107,6 +109,7 @@ class Registration:
         """The server has it: set the timer for the renewal."""
         self.move(Event.SUCCESS)
         self.replies_received += 1
+        self.refusals = 0
         self.last_error = None
         self.valid_until = now + holding_time_s
         self.due = now + renewal_s
@@ -116,9 +119,10 @@ class Registration:
         self.move(Event.NAK)
         self.replies_received += 1
         self.requests_failed += 1
+        self.refusals += 1
         self.last_error = why
         self.valid_until = None
-        self.due = now + retransmit_delay(self.requests_failed + 2, rng)
+        self.due = now + retransmit_delay(self.refusals + 2, rng)
 
     def stop(self) -> None:
         """The tunnel has no source address any more."""

@@ -32,7 +32,8 @@ Mandatory part:
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp.buffer import Address, Reader, checksum, to_octets
@@ -51,7 +52,8 @@ from dmvpn_lab.nhrp.extensions import Extension, decode_extensions, encode_exten
 
 HEADER = struct.Struct("!HH5sBHHHBBBB")
 MANDATORY = struct.Struct("!BBHI")
-ABOUT_A_PACKET = frozenset({PacketType.ERROR_INDICATION, PacketType.TRAFFIC_INDICATION})
+WITH_ENTRIES = frozenset(range(PacketType.RESOLUTION_REQUEST, PacketType.ERROR_INDICATION))
+"""Types whose mandatory part goes on with entries; of others it is kept as it is."""
 HOP_COUNT = 255
 ADDRESS_LENGTHS = {AFN_IPV4: 4, AFN_IPV6: 16}
 PROTOCOL_LENGTHS = {PROTOCOL_IPV4: 4, PROTOCOL_IPV6: 16}
@@ -75,7 +77,7 @@ class Packet:
     extensions: tuple[Extension, ...] | None = ()
     """None: the packet has no extension part at all."""
     payload: bytes = b""
-    """Types 7 and 8: the start of the packet that this one is about."""
+    """Types 7 and 8: the start of the packet that this one is about. Unknown types: the rest."""
     hop_count: int = HOP_COUNT
     afn: int = AFN_IPV4
     protocol_type: int = PROTOCOL_IPV4
@@ -119,9 +121,9 @@ def decode(data: bytes) -> Packet:
     source_nbma = reader.address(nbma_length)
     subaddress = reader.octets(sub_length)
     source, destination = reader.address(source_length), reader.address(destination_length)
-    about = kind in ABOUT_A_PACKET
-    payload = reader.octets(reader.left) if about else b""
-    cies = () if about else decode_cies(reader)
+    entries = kind in WITH_ENTRIES
+    cies = decode_cies(reader) if entries else ()
+    payload = reader.octets(reader.left)
     extensions = decode_extensions(Reader(data, extensions_at, size)) if extensions_at else None
     return Packet(
         kind, flags, request_id, source_nbma, source, destination, cies, extensions, payload,
@@ -156,16 +158,17 @@ def encode(packet: Packet) -> bytes:
 def error_indication(about: bytes, code: int, offset: int, nbma: Address, protocol: Address) -> Packet:
     """What to answer to a packet that fails (section 5.2.7), from the station at `protocol`.
 
-    The destination is the source protocol address of the packet in error, where it can be read.
+    The destination is the source protocol address of the packet in error, where it can be read
+    and is one of our own protocol.
     """
     destination: Address = None
     try:
-        original = decode(about)
-        destination = original.source_protocol
+        source = decode(about).source_protocol
+        destination = source if isinstance(source, IPv4Address) else None
     except DecodeError:
         pass
-    return replace(
-        Packet(PacketType.ERROR_INDICATION),
+    return Packet(
+        PacketType.ERROR_INDICATION,
         request_id=(code << 16) | (offset & 0xFFFF),
         source_nbma=nbma,
         source_protocol=protocol,
