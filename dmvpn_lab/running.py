@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dmvpn_lab import answers
+from dmvpn_lab.backends import child
 from dmvpn_lab.backends.base import Backend, ExecResult
 from dmvpn_lab.errors import LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
@@ -83,14 +85,14 @@ class RunningLab:
         finally:
             writer.close()
 
-    async def stream(self, node: str, argv: Sequence[str]) -> asyncio.subprocess.Process:
-        """Start a command in a node with pipes; the caller ends it."""
-        return await asyncio.create_subprocess_exec(
-            *self.backend.enter_argv(self.plan.lab, node, argv),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+    @contextlib.asynccontextmanager
+    async def stream(self, node: str, argv: Sequence[str]) -> AsyncIterator[Process]:
+        """A command in a node with pipes, for the length of a block; then it is ended."""
+        running = await child.start(self.backend.enter_argv(self.plan.lab, node, argv), stdin=PIPE)
+        try:
+            yield running
+        finally:
+            await child.end(running)
 
 
 @dataclass(slots=True)
@@ -137,17 +139,11 @@ class Watch:
 
     async def follow_routes(self, node: str, ready: asyncio.Event) -> None:
         """Wake on each change of a router's routes."""
-        monitor = await self.lab.stream(node, ["ip", "monitor", "route"])
-        ready.set()
-        try:
+        async with self.lab.stream(node, ["ip", "monitor", "route"]) as monitor:
+            ready.set()
             assert monitor.stdout is not None
             while await monitor.stdout.readline():
                 self._changed.set()
-        finally:
-            if monitor.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    monitor.kill()
-                await monitor.wait()
 
 
 @contextlib.asynccontextmanager

@@ -7,14 +7,12 @@ namespaces, processes with the lab's control group.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dmvpn_lab.backends import links, process
+from dmvpn_lab.backends import child, links, process
 from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
 from dmvpn_lab.backends.cgroup import Cgroup
 from dmvpn_lab.backends.state import LabFolder
@@ -69,23 +67,15 @@ class NetnsBackend:
 
     async def exec(self, lab: str, node: str, argv: Sequence[str], *, timeout_s: float = 60.0) -> ExecResult:
         """Run a command in the node's namespaces."""
-        child = await asyncio.create_subprocess_exec(
-            *self.enter_argv(lab, node, argv),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        running = await child.start(self.enter_argv(lab, node, argv))
         try:
-            out, err = await asyncio.wait_for(child.communicate(), timeout_s)
-        except BaseException as error:
-            with contextlib.suppress(ProcessLookupError):
-                child.send_signal(signal.SIGKILL)
-            await child.wait()
-            if isinstance(error, TimeoutError):
-                raise LabError(f"{node}: {argv[0]} took more than {timeout_s:.0f} s") from None
-            raise
+            out, err = await asyncio.wait_for(running.communicate(), timeout_s)
+        except TimeoutError:
+            raise LabError(f"{node}: {argv[0]} took more than {timeout_s:.0f} s") from None
+        finally:
+            await child.end(running)
         return ExecResult(
-            tuple(argv), child.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace")
+            tuple(argv), running.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace")
         )
 
     def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:

@@ -7,7 +7,6 @@ counts what it receives from whom. A copy too many is as wrong as one too few.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 import uuid
@@ -109,8 +108,8 @@ async def _exchange(
 
 
 async def _probe(lab: RunningLab, node: str, request: list[Any], go: asyncio.Barrier) -> dict[str, int]:
-    process = await lab.stream(node, ["python3", "-I", "-S", "-c", PROBE, json.dumps(request)])
-    try:
+    argv = ["python3", "-I", "-S", "-c", PROBE, json.dumps(request)]
+    async with lab.stream(node, argv) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -121,8 +120,3 @@ async def _probe(lab: RunningLab, node: str, request: list[Any], go: asyncio.Bar
         process.stdin.write(b"go\n")
         heard: dict[str, int] = json.loads(await process.stdout.readline() or b"{}")
         return heard
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()

@@ -19,6 +19,11 @@ def server_ready(access: AccessPlan) -> str:
     return f"/run/dmvpn-lab/dhcp-{access.isp_interface}.pid"
 
 
+def server_log(access: AccessPlan) -> str:
+    """Where a line's DHCP server logs: to a file, so that it holds nobody's pipe when it goes on alone."""
+    return f"/run/dmvpn-lab/log/dhcp-{access.isp_interface}.log"
+
+
 def server_argv(access: AccessPlan) -> tuple[str, ...]:
     """One server a line: its address can change without touching the others."""
     return ("dnsmasq", "--keep-in-foreground", f"--conf-file={server_path(access)}")
@@ -42,7 +47,7 @@ def server(access: AccessPlan) -> str:
             f"dhcp-option=option:router,{access.gateway.ip}",
             "dhcp-option=option:dns-server",
             "log-dhcp",
-            "log-facility=-",
+            f"log-facility={server_log(access)}",
             "",
         ]
     )

@@ -1,0 +1,29 @@
+"""A child process that is ended together with everything that it started.
+
+What enters a node forks once more on the way in, so killing the child alone would leave the
+command running in the node, with our pipes in its hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+
+
+async def start(argv: Sequence[str], *, stdin: int = DEVNULL) -> Process:
+    """Start a command as the leader of a process group of its own, its output in pipes."""
+    return await asyncio.create_subprocess_exec(
+        *argv, stdin=stdin, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
+
+
+async def end(child: Process) -> None:
+    """Kill the whole group, and wait until it is gone. Nothing to do when it has ended."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()
