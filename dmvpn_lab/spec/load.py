@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ SIZE_LIMIT = 1_000_000
 """Octets; a topology of a thousand spokes has 150,000."""
 DEPTH_LIMIT = 20
 NODE_LIMIT = 200_000
+TOO_MUCH = "nested too deep, or too large once its aliases are expanded"
 TRUE = frozenset({"true", "yes", "on"})
+DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,19})")
 
 Path_ = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -28,6 +31,8 @@ class Document:
     file: str
     data: Any
     marks: dict[Path_, Mark] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    """What is wrong already, though the rest can still be looked at: keys that stand twice."""
 
     def problem(
         self, path: Path_, message: str, *, expected: str | None = None, hint: str | None = None
@@ -52,11 +57,12 @@ def load(path: Path) -> Document:
     """Read a file. Raises TopologyError for what is not a YAML mapping."""
     name = str(path)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(SIZE_LIMIT + 1)
     except OSError as error:
         raise _one(name, 1, 1, f"cannot be read: {error.strerror}") from error
     if len(raw) > SIZE_LIMIT:
-        raise _one(name, 1, 1, f"{len(raw)} octets", f"at most {SIZE_LIMIT}")
+        raise _one(name, 1, 1, "too large", f"{SIZE_LIMIT} octets or less")
     return parse(raw, name)
 
 
@@ -65,20 +71,27 @@ def parse(raw: bytes, name: str) -> Document:
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
-        raise _one(name, 1, 1, f"not UTF-8 text: {error.reason}") from error
+        line, column = _place(raw[: error.start].decode("utf-8"))
+        raise _one(name, line, column, f"not UTF-8 text: {error.reason}") from error
+    except yaml.reader.ReaderError as error:
+        line, column = _place(raw.decode("utf-8")[: error.position])
+        raise _one(
+            name, line, column, f"not YAML: the character {error.character:#04x} is not allowed"
+        ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _one(name, line, column, f"not YAML: {error.problem}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise _one(name, 1, 1, f"not YAML: {str(error).splitlines()[0]}") from error
+        said = error.problem or "it ends too early"
+        if said.startswith("but ") and error.context:
+            said = f"{error.context}, {said}"
+        raise _one(name, line, column, f"not YAML: {said}") from error
+    except RecursionError as error:
+        raise _one(name, 1, 1, TOO_MUCH) from error
     if not isinstance(node, yaml.MappingNode):
         raise _one(name, 1, 1, "not a mapping", "the keys lab, clouds and nodes")
     reader = _Reader(name)
     data = reader.read(node, (), 0)
-    if reader.problems:
-        raise TopologyError(tuple(reader.problems))
-    return Document(name, data, reader.marks)
+    return Document(name, data, reader.marks, tuple(reader.problems))
 
 
 class _Reader:
@@ -96,7 +109,7 @@ class _Reader:
         mark = (node.start_mark.line + 1, node.start_mark.column + 1)
         self.marks.setdefault(path, mark)
         if depth > DEPTH_LIMIT or self._count > NODE_LIMIT:
-            raise _one(self.name, *mark, "nested too deep, or too large once its aliases are expanded")
+            raise _one(self.name, *mark, TOO_MUCH)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -127,9 +140,14 @@ def _scalar(node: yaml.Node) -> Any:
         return None
     if node.tag.endswith(":bool"):
         return text.lower() in TRUE
-    if node.tag.endswith(":int") and text.lstrip("+-").isdecimal():
+    if node.tag.endswith(":int") and DECIMAL.fullmatch(text):
         return int(text)
     return text
+
+
+def _place(before: str) -> Mark:
+    """Line and column of what stands after this text."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def _one(file: str, line: int, column: int, message: str, expected: str | None = None) -> TopologyError:

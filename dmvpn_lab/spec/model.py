@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal
 
@@ -11,39 +12,45 @@ NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
 """Names become host names, container names and Kubernetes names (RFC 1123)."""
 
 
-def _interface(value: Any) -> IPv4Interface:
-    if not isinstance(value, str) or "/" not in value:
-        raise ValueError("an IPv4 address with its prefix length, such as 172.16.1.1/24")
-    try:
-        return IPv4Interface(value)
-    except ValueError:
-        raise ValueError("an IPv4 address with its prefix length, such as 172.16.1.1/24") from None
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+ADDRESS = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
+WITH_LENGTH = rf"{ADDRESS[:-1]}/(3[0-2]|[12]?[0-9])$"
 
 
 def _address(value: Any) -> IPv4Address:
-    try:
-        return IPv4Address(value if isinstance(value, str) else "")
-    except ValueError:
-        raise ValueError("an IPv4 address, such as 10.0.0.1") from None
+    if not isinstance(value, str) or not re.fullmatch(ADDRESS, value):
+        raise ValueError("an IPv4 address, such as 10.0.0.1")
+    return IPv4Address(value)
+
+
+def _interface(value: Any) -> IPv4Interface:
+    if not isinstance(value, str) or not re.fullmatch(WITH_LENGTH, value):
+        raise ValueError("an IPv4 address with its prefix length, such as 172.16.1.1/24")
+    return IPv4Interface(value)
 
 
 def _network(value: Any) -> IPv4Network:
+    wanted = "an IPv4 network without host bits, such as 10.0.0.0/24"
+    if not isinstance(value, str) or not re.fullmatch(WITH_LENGTH, value):
+        raise ValueError(wanted)
     try:
-        return IPv4Network(value if isinstance(value, str) else "")
+        return IPv4Network(value)
     except ValueError:
-        raise ValueError("an IPv4 network without host bits, such as 10.0.0.0/24") from None
+        raise ValueError(wanted) from None
 
 
-def _as(kind: str, example: str) -> tuple[Any, Any]:
-    schema = WithJsonSchema({"type": "string", "description": kind, "examples": [example]})
-    return PlainSerializer(str, return_type=str), schema
+def _as(kind: str, pattern: str, example: str) -> tuple[Any, Any]:
+    text = {"type": "string", "description": kind, "pattern": pattern, "examples": [example]}
+    return PlainSerializer(str, return_type=str), WithJsonSchema(text)
 
 
 Interface = Annotated[
-    IPv4Interface, PlainValidator(_interface), *_as("IPv4 address and prefix length", "172.16.1.1/24")
+    IPv4Interface,
+    PlainValidator(_interface),
+    *_as("IPv4 address and prefix length", WITH_LENGTH, "172.16.1.1/24"),
 ]
-Address = Annotated[IPv4Address, PlainValidator(_address), *_as("IPv4 address", "10.0.0.1")]
-Network = Annotated[IPv4Network, PlainValidator(_network), *_as("IPv4 network", "10.0.0.0/24")]
+Address = Annotated[IPv4Address, PlainValidator(_address), *_as("IPv4 address", ADDRESS, "10.0.0.1")]
+Network = Annotated[IPv4Network, PlainValidator(_network), *_as("IPv4 network", WITH_LENGTH, "10.0.0.0/24")]
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[int, Field(ge=1, le=65535, strict=True)]
 

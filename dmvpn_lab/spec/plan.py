@@ -22,7 +22,7 @@ from dmvpn_lab.spec.plan_types import (
     StaticMap,
     TunnelPlan,
 )
-from dmvpn_lab.spec.rules import NBMA_MTU, nbma_of
+from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
@@ -55,11 +55,6 @@ def plan(lab: Lab, source: str) -> Plan:
         access=access,
         isp=lab.isp,
     )
-
-
-def host_name(lab: Lab, router: str) -> str:
-    """Name of the host behind a router: as written, or host-N by the router's place in the file."""
-    return lab.nodes[router].host or f"host-{list(lab.nodes).index(router)}"
 
 
 def gateway_of(customer: IPv4Interface) -> IPv4Interface:

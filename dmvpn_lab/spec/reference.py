@@ -43,6 +43,10 @@ for which `dmvpn-lab schema --output topology.schema.json` writes the schema. Ti
 def json_schema() -> str:
     """The JSON Schema of a topology as text."""
     schema = Lab.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for value in section["properties"].values():
+            if "patternProperties" in value:
+                value["additionalProperties"] = False  # a name that the pattern refuses is an error
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
 
 

@@ -21,6 +21,11 @@ def nbma_of(node: Node) -> IPv4Interface:
     return node.nbma.dhcp if isinstance(node.nbma, Dhcp) else node.nbma
 
 
+def host_name(lab: Lab, router: str) -> str:
+    """Name of the host behind a router: as written, or host-N by the router's place in the file."""
+    return lab.nodes[router].host or f"host-{list(lab.nodes).index(router)}"
+
+
 def known_clouds(lab: Lab, document: Document) -> Iterator[Problem]:
     """A node joins clouds that are there."""
     for name, node in lab.nodes.items():
@@ -83,6 +88,8 @@ def addresses_are_usable(lab: Lab, document: Document) -> Iterator[Problem]:
 def tunnel_addresses_fit(lab: Lab, document: Document) -> Iterator[Problem]:
     """A tunnel address lies in its cloud's subnet and is used once."""
     for cloud, settings in lab.clouds.items():
+        if not _ordinary(settings.subnet.network_address):
+            yield document.problem(("clouds", cloud, "subnet"), f"{settings.subnet} is no unicast network")
         if settings.subnet.num_addresses - 2 < sum(cloud in node.clouds for node in lab.nodes.values()):
             yield document.problem(
                 ("clouds", cloud, "subnet"), f"{settings.subnet} is too small for its members"
@@ -99,6 +106,28 @@ def tunnel_addresses_fit(lab: Lab, document: Document) -> Iterator[Problem]:
             elif address in seen:
                 yield document.problem(path, f"{address} is {seen[address]}'s already")
             seen.setdefault(address, name)
+
+
+def static_maps_make_sense(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A static map leads from another member's tunnel address to a unicast NBMA address, once."""
+    for name, node in lab.nodes.items():
+        for cloud, member in node.clouds.items():
+            if cloud not in lab.clouds:
+                continue
+            here, subnet = ("nodes", name, "clouds", cloud), lab.clouds[cloud].subnet
+            seen = set() if member.address is None else {member.address}
+            for i, each in enumerate(member.map):
+                path = (*here, "map", i, "protocol")
+                if each.protocol not in subnet:
+                    yield document.problem(path, f"{each.protocol} is no address of {subnet}")
+                elif each.protocol in seen:
+                    yield document.problem(path, f"{each.protocol} is this router's own, or mapped already")
+                seen.add(each.protocol)
+                if not _ordinary(each.nbma):
+                    yield document.problem((*path[:-1], "nbma"), f"{each.nbma} is no unicast address")
+            for i, nbma in enumerate(member.map_multicast or ()):
+                if not _ordinary(nbma):
+                    yield document.problem((*here, "map-multicast", i), f"{nbma} is no unicast address")
 
 
 def subnets_do_not_overlap(lab: Lab, document: Document) -> Iterator[Problem]:
@@ -124,14 +153,19 @@ def names_are_used_once(lab: Lab, document: Document) -> Iterator[Problem]:
         )
     seen[lab.isp] = "the ISP router"
     for name, node in lab.nodes.items():
-        if node.host is None:
-            continue
-        path = ("nodes", name, "host")
-        if node.host in seen:
-            yield document.problem(path, f"{node.host!r} is the name of {seen[node.host]} already")
         if node.lan is None:
-            yield document.problem(path, "a host without a LAN", hint="add `lan: ADDRESS/LENGTH`")
-        seen[node.host] = f"{name}'s host"
+            if node.host is not None:
+                hint = "add `lan: ADDRESS/LENGTH`"
+                yield document.problem(("nodes", name, "host"), "a host without a LAN", hint=hint)
+            continue
+        host = host_name(lab, name)
+        if host in seen:
+            yield document.problem(
+                ("nodes", name, "host" if node.host else "lan"),
+                f"{host!r} is the name of {seen[host]} already",
+                hint=None if node.host else "name the host in this LAN: `host: NAME`",
+            )
+        seen[host] = f"{name}'s host"
 
 
 def tunnels_of_a_router_differ(lab: Lab, document: Document) -> Iterator[Problem]:
@@ -188,6 +222,7 @@ ALL: tuple[Rule, ...] = (
     one_hub_for_point_to_point,
     addresses_are_usable,
     tunnel_addresses_fit,
+    static_maps_make_sense,
     subnets_do_not_overlap,
     names_are_used_once,
     tunnels_of_a_router_differ,
@@ -204,4 +239,5 @@ def _interfaces(lab: Lab) -> Iterator[tuple[Path_, IPv4Interface]]:
 
 
 def _ordinary(address: IPv4Address) -> bool:
-    return not (address.is_multicast or address.is_loopback or address.is_reserved or address.is_unspecified)
+    """Whether an interface can have it: not 0/8, loopback, multicast or reserved."""
+    return address.packed[0] not in (0, 127) and address.packed[0] < 224

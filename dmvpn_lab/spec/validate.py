@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from dmvpn_lab.spec import rules
 from dmvpn_lab.spec.load import Document, Path_, load
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing, StaticMap
 
-SECTIONS: tuple[type[BaseModel], ...] = (Lab, Cloud, Routing, Node, Membership, StaticMap, Dhcp)
 EXPECTED = {
     "int_type": "a whole number",
-    "string_type": "text",
+    "string_type": "text; in quotes if it looks like a number",
     "bool_type": "true or false",
     "dict_type": "a mapping of names to settings",
     "model_type": "a mapping of keys to values",
     "tuple_type": "a list",
+    "too_short": "one at the least",
 }
 NAME_RULE = "lower-case letters, digits and hyphens, at most 32, beginning with a letter"
 
@@ -32,16 +33,35 @@ def read(path: Path) -> tuple[Document, Lab]:
 
 
 def validate(document: Document) -> Lab:
-    """The model of a document. Raises TopologyError with all its problems."""
+    """The model of a document. Raises TopologyError with all its problems.
+
+    The rules need a model. Unknown keys and keys that stand twice do not stand in its way.
+    """
+    found = list(document.problems)
+    lab = None
     try:
         lab = Lab.model_validate(document.data)
     except ValidationError as error:
-        found = [_problem(document, each) for each in error.errors() if not _other_branch(document, each)]
+        errors = [each for each in error.errors() if not _other_branch(document, each)]
+        found += [_problem(document, each) for each in errors]
+        if all(each["type"] == "extra_forbidden" for each in errors):
+            lab = Lab.model_validate(_without(document.data, [_path(each["loc"]) for each in errors]))
+    if lab is not None:
+        found += [problem for rule in rules.ALL for problem in rule(lab, document)]
+    if lab is None or found:
         raise TopologyError(_in_order(found)) from None
-    problems = [problem for rule in rules.ALL for problem in rule(lab, document)]
-    if problems:
-        raise TopologyError(_in_order(problems))
     return lab
+
+
+def _without(data: dict[str, Any], paths: list[Path_]) -> dict[str, Any]:
+    """A copy of the data that lacks the keys at these paths."""
+    kept: dict[str, Any] = copy.deepcopy(data)
+    for path in paths:
+        section: Any = kept
+        for part in path[:-1]:
+            section = section[part]
+        section.pop(path[-1], None)
+    return kept
 
 
 def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
@@ -52,7 +72,7 @@ def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
 def _other_branch(document: Document, error: Any) -> bool:
     """Of the two forms of `nbma`, only complain about the one that was meant."""
     where = error["loc"]
-    if len(where) < 4 or where[0] != "nodes" or where[2] != "nbma":
+    if not _in_union(where):
         return False
     written = document.data["nodes"][where[1]]["nbma"]
     return bool((where[3] == "Dhcp") != isinstance(written, dict))
@@ -64,21 +84,31 @@ def _problem(document: Document, error: Any) -> Problem:
     if kind == "extra_forbidden":
         return document.problem(path, "unknown key", hint=_did_you_mean(document, path))
     if kind == "missing":
-        return document.problem(path, "this key is missing", expected=_description(str(path[-1])))
+        return document.problem(path, "this key is missing", expected=_description(path))
     return document.problem(path, _given(document, path, error), expected=_expected(kind, context, error))
 
 
+def _in_union(location: tuple[str | int, ...]) -> bool:
+    """Whether the fourth part of a location is the name of one of the two forms of `nbma`."""
+    return len(location) > 3 and location[0] == "nodes" and location[2] == "nbma"
+
+
 def _path(location: tuple[str | int, ...]) -> Path_:
-    """Pydantic's location without the names of union branches and key markers."""
-    dropped = {"Dhcp", "[key]"}
-    return tuple(part for part in location if part not in dropped and "function-plain" not in str(part))
+    """Pydantic's location without the name of a union's branch and the marker of a key."""
+    if _in_union(location):
+        location = location[:3] + location[4:]
+    return location[:-1] if location[-1] == "[key]" else location
 
 
 def _given(document: Document, path: Path_, error: Any) -> str:
     if "[key]" in error["loc"]:
         return f"{path[-1]!r} is no name"
     value = error.get("input")
-    return "wrong kind of value" if isinstance(value, dict | list) else f"{value!r} will not do"
+    if error["type"] == "too_short":
+        return "nothing in it"
+    if isinstance(value, dict | list | None):
+        return "no value" if value is None else "wrong kind of value"
+    return f"{str(value).lower() if isinstance(value, bool) else repr(value)} will not do"
 
 
 def _expected(kind: str, context: dict[str, Any], error: Any) -> str:
@@ -100,7 +130,7 @@ def _did_you_mean(document: Document, path: Path_) -> str:
     """The keys that are known there, the nearest first."""
     section = _section_at(path[:-1])
     known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(str(path[-1]), known, 1)
+    near = difflib.get_close_matches(str(path[-1]), known, 1, 0.7)
     return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
 
 
@@ -122,9 +152,7 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return Lab
 
 
-def _description(key: str) -> str | None:
-    for section in SECTIONS:
-        for name, field in section.model_fields.items():
-            if key in (name, field.alias):
-                return field.description
-    return None
+def _description(path: Path_) -> str | None:
+    """What the schema says of a key."""
+    fields = _section_at(path[:-1]).model_fields.values()
+    return next((field.description for field in fields if field.alias == path[-1]), None)

@@ -1,0 +1,1 @@
+"""Wrong topologies and what they print."""
