@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -52,12 +54,10 @@ def registered(**changes: object) -> Agent:
     return spoke
 
 
-def until(spoke: Agent, end: float) -> list[tuple[float, list[Action]]]:
+def until(spoke: Agent, end: float) -> Iterator[tuple[float, list[Action]]]:
     """Every tick up to a time, with what was done."""
-    done = []
     while (due := spoke.deadline()) is not None and due <= end:
-        done.append((due, spoke.tick(due)))
-    return done
+        yield due, spoke.tick(due)
 
 
 def state(of: Agent) -> State:
@@ -147,7 +147,7 @@ def test_an_unanswered_request_is_sent_again_under_its_id_after_doubling_jittere
         assert again == first
         assert facts(actions, "registration-sent")["trigger"] == "retransmit"
         times.append(at)
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     for gap, seconds in zip(gaps, [1, 2, 4, 8, 16, 32, 64, 64, 64, 64], strict=False):
         assert 0.8 * seconds <= gap <= 1.2 * seconds
         assert gap != seconds
