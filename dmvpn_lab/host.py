@@ -25,6 +25,8 @@ BUILD_PROGRAMS = {
 }
 TEST_PROGRAMS = {
     "tshark": ("tshark", "tests: it must dissect every packet that is sent"),
+    "dnsmasq": ("dnsmasq-base", "tests: it must accept the DHCP servers' configuration"),
+    "cpio": ("cpio", "tests: it must unpack the machine's initramfs"),
 }
 NATIVE_PROGRAMS = {
     "nsenter": ("util-linux", "enters a node"),

@@ -47,11 +47,12 @@ class Ospf:
 
     def parse(self, output: str) -> tuple[Adjacency, ...]:
         """From FRR's JSON. Raises ValueError when it is none."""
-        document = json.loads(output or "{}")
-        found = []
-        for entries in document.get("neighbors", {}).values():
-            found += [_adjacency(entry) for entry in entries]
-        return tuple(found)
+        document = json.loads(output)
+        try:
+            entries = [entry for each in document.get("neighbors", {}).values() for entry in each]
+            return tuple(_adjacency(entry) for entry in entries)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not FRR's list of neighbours: {error}") from error
 
     def deadline_s(self, cloud: CloudPlan) -> float:
         """A hello each way, the exchange with one retransmission, and the flooding beyond the hub.
@@ -79,7 +80,10 @@ def configuration(plan: Plan, node: NodePlan) -> str:
     lan = node.lan_interface()
     if lan is not None:
         lines += [f"interface {lan.name}", " ip ospf area 0", " ip ospf passive", "!"]
-    return "\n".join([*lines, "router ospf", f" ospf router-id {node.tunnels[0].address.ip}", "!", ""])
+    # With proactive ARP ospfd has the kernel resolve each new neighbour (NTF_USE), which takes the
+    # PERMANENT state off the binding that the agent installed.
+    lines += ["router ospf", f" ospf router-id {node.tunnels[0].address.ip}", " no proactive-arp", "!", ""]
+    return "\n".join(lines)
 
 
 def _adjacency(entry: dict[str, Any]) -> Adjacency:
