@@ -99,6 +99,14 @@ def request(
     return replace(packet, **changes)
 
 
+def purge(
+    protocol: IPv4Address | None = SPOKE, *, flags: int = 0, prefix: int = 255, **changes: object
+) -> Packet:
+    entry = Cie(prefix_length=prefix, protocol=protocol)
+    packet = request(cie=entry, request_id=77)
+    return replace(packet, type=PacketType.PURGE_REQUEST, flags=flags)
+
+
 def deliver(
     to: Agent, packet: Packet, nbma: IPv4Address | None = SPOKE_NBMA, now: float = 1.0, *, ok: bool = True
 ) -> list[Action]:
@@ -114,6 +122,15 @@ def carry_out(to: Agent, actions: list[Action], now: float, *, ok: bool = True) 
         if isinstance(action, InstallNeighbour) and action.token is not None:
             done += carry_out(to, to.installed(action.token, ok, now), now, ok=ok)
     return done
+
+
+def ask(
+    of: Agent, packet: Packet, nbma: IPv4Address = SPOKE_NBMA, now: float = 1.0
+) -> tuple[int, list[Action]]:
+    """Deliver a request and leave its neighbour unanswered: the token, and what was done."""
+    actions = of.receive(TUNNEL, encode(packet), nbma, now)
+    (token,) = [a.token for a in actions if isinstance(a, InstallNeighbour) and a.token is not None]
+    return token, actions
 
 
 def packets(actions: list[Action]) -> list[Packet]:
