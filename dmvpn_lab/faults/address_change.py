@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.faults.base import Injected, Line, access_of, forget, lines, record, remember_lines
@@ -49,13 +49,10 @@ def new_lines(lab: RunningLab, wish: Wish) -> tuple[Line, ...]:
         )
     others = [line for line in present.values() if line.router != wish.node]
     if wish.address is not None:
-        return (_named(old, wish.address, others),)
+        return (_named(lab, old, wish.address, others),)
     if wish.subnet:
         return (_other_subnet(lab, old, others),)
-    hosts = old.customer.network.hosts()
-    free = next((h for h in hosts if h > old.customer.ip and h != old.gateway.ip), None)
-    free = free or next(h for h in old.customer.network.hosts() if h not in (old.customer.ip, old.gateway.ip))
-    return (Line(old.router, IPv4Interface((free, old.customer.network.prefixlen)), old.gateway),)
+    return (_next_free(old),)
 
 
 async def inject(lab: RunningLab, wish: Wish) -> tuple[Injected, tuple[Line, ...]]:
@@ -75,7 +72,16 @@ async def undo(lab: RunningLab, fault: Injected) -> tuple[Line, ...]:
         Line(router, IPv4Interface(customer), IPv4Interface(gateway))
         for router, customer, gateway in fault.undo["lines"]
     )
-    before = tuple(lines(lab)[line.router] for line in after)
+    present = lines(lab)
+    mine = {line.router for line in after}
+    for line in after:
+        for other in present.values():
+            if other.router not in mine and other.customer.network.overlaps(line.customer.network):
+                raise UsageError(
+                    f"{line.customer.network} is {other.router}'s subnet now",
+                    hint="undo the newer fault first",
+                )
+    before = tuple(present[line.router] for line in after)
     await _change(lab, before, after, 0.0)
     forget(lab, fault.number)
     return after
@@ -122,9 +128,21 @@ def _dynamic_line(lab: RunningLab, node: str, present: dict[str, Line]) -> Line:
     return present[node]
 
 
-def _named(old: Line, address: IPv4Interface, others: list[Line]) -> Line:
+def _next_free(old: Line) -> Line:
+    """The next host address of the same subnet, from the first again after the last."""
+    network = old.customer.network
+    first, hosts = int(network.network_address) + 1, network.num_addresses - 2
+    for step in range(1, hosts):
+        free = IPv4Address(first + (int(old.customer.ip) - first + step) % hosts)
+        if free != old.gateway.ip:
+            return Line(old.router, IPv4Interface((free, network.prefixlen)), old.gateway)
+    raise UsageError(f"no other address is free in {network}", hint="use --subnet, or name one in another")
+
+
+def _named(lab: RunningLab, old: Line, address: IPv4Interface, others: list[Line]) -> Line:
     network = address.network
-    if address.ip in (network.network_address, network.broadcast_address) or network.prefixlen > 30:
+    ends = (network.network_address, network.broadcast_address)
+    if network.prefixlen > 30 or address.ip in ends or not _unicast(address.ip):
         raise UsageError(f"{address} is no host address", hint="such as 172.16.1.77/24")
     if address.ip == old.customer.ip:
         raise UsageError(f"{old.router} has {address.ip} already", hint="name another address")
@@ -134,21 +152,33 @@ def _named(old: Line, address: IPv4Interface, others: list[Line]) -> Line:
                 f"{network} is {other.router}'s subnet", hint="use --swap to exchange two spokes' addresses"
             )
     same = network == old.customer.network
+    if not same and any(network.overlaps(each) for each in _inside(lab)):
+        raise UsageError(f"{network} overlaps a LAN or a tunnel subnet", hint="name one that is nobody's")
     gateway = old.gateway if same and address.ip != old.gateway.ip else gateway_of(address)
     return Line(old.router, address, gateway)
 
 
 def _other_subnet(lab: RunningLab, old: Line, others: list[Line]) -> Line:
     """The next subnet of the same size that is nobody's."""
-    taken = [line.customer.network for line in (old, *others)]
-    taken += [cloud.subnet for cloud in lab.plan.clouds]
-    taken += [i.address.network for n in lab.plan.nodes for i in n.interfaces if i.address is not None]
-    length = old.customer.network.prefixlen
-    start = int(old.customer.network.network_address)
+    taken = [line.customer.network for line in (old, *others)] + _inside(lab)
+    taken += [access.customer.network for access in lab.plan.access]
+    network, size = old.customer.network, old.customer.network.num_addresses
+    offset = int(old.customer.ip) - int(network.network_address)
     for step in range(1, 4096):
-        candidate = IPv4Interface((start + step * old.customer.network.num_addresses, length)).network
-        if not any(candidate.overlaps(network) for network in taken):
-            offset = int(old.customer.ip) - start
-            customer = IPv4Interface((candidate.network_address + offset, length))
+        start = (int(network.network_address) + step * size) % (1 << 32)
+        customer = IPv4Interface((start + offset, network.prefixlen))
+        if _unicast(customer.ip) and not any(customer.network.overlaps(each) for each in taken):
             return Line(old.router, customer, gateway_of(customer))
     raise UsageError("no free subnet is left near this one", hint="name an address: ADDRESS/LENGTH")
+
+
+def _inside(lab: RunningLab) -> list[IPv4Network]:
+    """The subnets that are no NBMA subnet: tunnels and LANs."""
+    lans = [
+        i.address.network for n in lab.plan.nodes for i in n.interfaces if i.purpose == "lan" and i.address
+    ]
+    return [cloud.subnet for cloud in lab.plan.clouds] + lans
+
+
+def _unicast(address: IPv4Address) -> bool:
+    return 0 < address.packed[0] < 224 and not address.is_loopback
