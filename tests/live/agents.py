@@ -100,6 +100,8 @@ class Router:
     netns: Netns
     config: dict[str, Any]
     folder: Path
+    line: str
+    """The ISP's end of its access line."""
     pid: int = 0
     control: Control | None = None
 
@@ -141,11 +143,22 @@ class Router:
         lines = self.netns.ip("-4 neigh show dev tunnel0 nud permanent").splitlines()
         return {line.split()[0]: line.split()[2] for line in lines}
 
-    def move(self, old: str, new: str) -> None:
-        """Another address on the NBMA interface, in one go, with the default route put back."""
-        gateway = IPv4Interface(new).network.broadcast_address - 1
-        batch = f"addr del {old} dev eth1\naddr add {new} dev eth1\nroute replace default via {gateway}\n"
-        self.netns.ip("-batch -", batch)
+    def move(self, old: str, new: str) -> float:
+        """Another address on the NBMA interface, with the default route put back.
+
+        Returns when the kernel had the new address, by the wall clock, as the events have it.
+        """
+        self.netns.remove("eth1", old)
+        self.netns.add("eth1", new)
+        at = time.time()
+        self.netns.route(gateway_of(new).ip)
+        return at
+
+    def ping(self, address: str, *options: str) -> str:
+        """Ping once, or as the options say; fails when an answer is missing."""
+        said = self.netns.run("ping", "-n", "-c", "1", "-W", "5", *options, address)
+        assert " 0% packet loss" in said, said
+        return said
 
 
 class World:
@@ -158,21 +171,23 @@ class World:
         self.routers: list[Router] = []
 
     def add(
-        self, name: str, nbma: str | None, config: dict[str, Any], *, network: str | None = None
+        self, name: str, nbma: str | None, *tunnels: dict[str, Any], network: str | None = None
     ) -> Router:
         """A router on an access line of its own; `nbma` None: it has no address yet."""
         netns = Netns()
+        # Nothing but what a test sends: no router solicitations, no MLD.
+        netns.sysctl("net.ipv6.conf.all.disable_ipv6", "1")
         line = f"eth{len(self.routers) + 1}"
         wire(self.isp, line, netns, "eth1")
-        subnet = IPv4Interface(nbma or network).network
-        gateway = subnet.broadcast_address - 1
-        self.isp.ip(f"addr add {gateway}/{subnet.prefixlen} dev {line}")
+        gateway = gateway_of(nbma or network or "")
+        self.isp.add(line, str(gateway))
         if nbma is not None:
-            netns.ip(f"addr add {nbma} dev eth1")
-            netns.ip(f"route add default via {gateway}")
+            netns.add("eth1", nbma)
+            netns.route(gateway.ip)
         netns.sysctl("net.ipv4.ip_forward", "1")
-        document = {"version": 1, "control": str(self.folder / f"{name}.sock"), "tunnels": [config]}
-        router = Router(name, netns, document, self.folder)
+        netns.sysctl("net.ipv4.conf.all.send_redirects", "0")
+        document = {"version": 1, "control": str(self.folder / f"{name}.sock"), "tunnels": list(tunnels)}
+        router = Router(name, netns, document, self.folder, line)
         self.routers.append(router)
         return router
 
@@ -208,6 +223,12 @@ def world(folder: Path) -> Iterator[World]:
         yield made
     finally:
         made.close()
+
+
+def gateway_of(address: str) -> IPv4Interface:
+    """The ISP's address on the access line of that address: the last one of the subnet."""
+    network = IPv4Interface(address).network
+    return IPv4Interface((network.broadcast_address - 1, network.prefixlen))
 
 
 def tunnel(address: str, **changes: Any) -> dict[str, Any]:

@@ -1,17 +1,29 @@
-"""Network namespaces for tests: made, wired and entered from the test's own process."""
+"""Network namespaces for tests: made, wired and entered from the test's own process.
+
+Wiring goes by netlink and not by `ip`: a program costs 0.1 s and more under emulation.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
+from dmvpn_lab.linux.address import delete_address, put_address
+from dmvpn_lab.linux.link import IFF_UP, IFINFOMSG, IFLA_IFNAME, find_link, put_link, set_link
 from dmvpn_lab.linux.namespaces import CLONE_NEWNET, unshare
+from dmvpn_lab.linux.netlink import Netlink, attribute
+from dmvpn_lab.linux.route import put_route
 
 OWN = "/proc/self/ns/net"
+VETH_INFO_PEER = 1
+IFLA_NET_NS_FD = 28
+DEFAULT = IPv4Network("0.0.0.0/0")
 
 
 class Netns:
@@ -22,10 +34,11 @@ class Netns:
         try:
             unshare(CLONE_NEWNET)
             self.fd = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
-            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            self.netlink = Netlink()
         finally:
             _setns(home)
             os.close(home)
+        self.up("lo")
 
     @property
     def path(self) -> str:
@@ -59,16 +72,45 @@ class Netns:
         with self.entered():
             Path("/proc/sys", name.replace(".", "/")).write_text(value)
 
+    def index(self, link: str) -> int:
+        """The number of a link."""
+        found = find_link(self.netlink, link)
+        assert found is not None, f"no link {link}"
+        return found.index
+
+    def up(self, link: str) -> None:
+        """Set a link up."""
+        set_link(self.netlink, self.index(link), link, flags=IFF_UP)
+
+    def down(self, link: str) -> None:
+        """Set a link down."""
+        set_link(self.netlink, self.index(link), link, clear=IFF_UP)
+
+    def add(self, link: str, address: str) -> None:
+        """Give a link an address with its prefix length."""
+        put_address(self.netlink, self.index(link), IPv4Interface(address))
+
+    def remove(self, link: str, address: str) -> None:
+        """Take an address from a link."""
+        delete_address(self.netlink, self.index(link), IPv4Interface(address))
+
+    def route(self, via: IPv4Address | str, destination: IPv4Network = DEFAULT) -> None:
+        """Add or replace a route."""
+        put_route(self.netlink, destination, IPv4Address(via))
+
     def close(self) -> None:
         """Let it go."""
+        self.netlink.close()
         os.close(self.fd)
 
 
 def wire(a: Netns, a_name: str, b: Netns, b_name: str) -> None:
     """A veth cable between two namespaces, both ends up."""
-    a.ip(f"link add {a_name} type veth peer name {b_name} netns {b.path}")
-    a.ip(f"link set {a_name} up")
-    b.ip(f"link set {b_name} up")
+    peer = IFINFOMSG.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, b_name.encode() + b"\0")
+    peer += attribute(IFLA_NET_NS_FD, struct.pack("=I", b.fd))
+    put_link(a.netlink, a_name, "veth", attribute(VETH_INFO_PEER, peer), create=True)
+    a.up(a_name)
+    b.up(b_name)
 
 
 def _setns(fd: int) -> None:
