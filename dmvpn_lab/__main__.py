@@ -11,9 +11,9 @@ import sys
 from dmvpn_lab.errors import EXIT_INTERRUPTED, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
 
-ON_THIS_HOST = frozenset({"doctor", "machine", "schema", "--help", "--version", "--install-completion",
-                          "--show-completion"})  # fmt: skip
-"""Commands that need no lab; all others run where the nodes run."""
+COMPLETE = "_DMVPN_LAB_COMPLETE"
+WITH_THE_NODES = frozenset({"up", "down", "inspect", "verify", "inject", "show", "exec", "shell", "events"})
+"""Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
 
 
 def main() -> None:
@@ -40,9 +40,11 @@ def run(argv: list[str]) -> int:
 
 
 def _runs_here(argv: list[str]) -> bool:
-    if not argv or "--help" in argv or "DMVPN_LAB_INSIDE_MACHINE" in os.environ:
+    """What stands after `--` is for a program in a node."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    if not words or "--help" in words or words[0] not in WITH_THE_NODES:
         return True
-    return argv[0] in ON_THIS_HOST or "_DMVPN_LAB_COMPLETE" in os.environ or can_run_labs()
+    return any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs()
 
 
 def _run_in_machine(argv: list[str]) -> int:
@@ -51,8 +53,9 @@ def _run_in_machine(argv: list[str]) -> int:
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
     running = vm.ensure(say)
-    how = "KVM" if running.accelerator == "kvm" else "emulated"
-    say(f"this kernel has no GRE: running in the machine (QEMU, {how})")
+    if argv[0] == "up":
+        how = "KVM" if running.accelerator == "kvm" else "emulated"
+        say(f"this kernel has no GRE or ESP: the lab runs in the machine (QEMU, {how})")
     return client.run(running.port, running.token, "dmvpn_lab", argv)
 
 

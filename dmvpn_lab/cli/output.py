@@ -13,8 +13,10 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dmvpn_lab.checks import CheckResult
+from dmvpn_lab.errors import HostError
 
 WIDE = 160
 """Columns of a table that is not on a terminal."""
@@ -32,12 +34,18 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table; a header alone when there are no rows."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    heading = None if title is None else Text(title)
+    table = Table(title=heading, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(_cell(each) for each in row))
     console().print(table)
+
+
+def _cell(value: object) -> Text:
+    """As it is: what a node printed may look like rich's markup."""
+    return value if isinstance(value, Text) else Text("" if value is None else str(value))
 
 
 class Progress:
@@ -67,7 +75,7 @@ def print_results(lab: str, results: Sequence[CheckResult]) -> None:
     """The verified table."""
     rows = (
         (
-            "[green]pass[/]" if r.passed else "[red]FAIL[/]",
+            Text("pass", "green") if r.passed else Text("FAIL", "red"),
             r.name,
             r.node,
             r.expected,
@@ -79,13 +87,13 @@ def print_results(lab: str, results: Sequence[CheckResult]) -> None:
     print_table(("", "check", "node", "expected", "observed", "waited"), rows)
     failed = sum(not result.passed for result in results)
     if failed:
-        console().print(f"[red]{lab}: {failed} of {len(results)} checks failed[/]")
+        console().print(Text(f"{lab}: {failed} of {len(results)} checks failed", "red"))
     else:
-        console().print(f"[green]{lab}: verified, {len(results)} checks passed[/]")
+        console().print(Text(f"{lab}: verified, {len(results)} checks passed", "green"))
 
 
 def write_junit(path: Path, lab: str, results: Sequence[CheckResult]) -> None:
-    """The results as JUnit XML; whole or not at all."""
+    """The results as JUnit XML; whole or not at all. Raises HostError."""
     failures = sum(not result.passed for result in results)
     suite = ElementTree.Element(
         "testsuite",
@@ -96,13 +104,25 @@ def write_junit(path: Path, lab: str, results: Sequence[CheckResult]) -> None:
         time=f"{sum(result.waited_s for result in results):.2f}",
     )
     for result in results:
-        name = f"{result.name}: {result.expected}"
+        name = _xml(f"{result.name}: {result.expected}")
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"{lab}.{result.node}", name=name, time=f"{result.waited_s:.2f}"
         )
         if not result.passed:
-            failure = ElementTree.SubElement(case, "failure", message=f"observed: {result.observed}")
-            failure.text = f"expected: {result.expected}\nobserved: {result.observed}"
+            observed = _xml(result.observed)
+            failure = ElementTree.SubElement(case, "failure", message=f"observed: {observed}")
+            failure.text = f"expected: {_xml(result.expected)}\nobserved: {observed}"
     temporary = path.with_name(f".{path.name}.part")
-    ElementTree.ElementTree(suite).write(temporary, encoding="utf-8", xml_declaration=True)
-    temporary.replace(path)
+    try:
+        ElementTree.ElementTree(suite).write(temporary, encoding="utf-8", xml_declaration=True)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HostError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
+
+
+def _xml(text: str) -> str:
+    """Without the control characters that XML has no way to write."""
+    return "".join(
+        each if each.isprintable() or each in "\t\n" else "\N{REPLACEMENT CHARACTER}" for each in text
+    )

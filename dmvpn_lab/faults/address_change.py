@@ -142,7 +142,7 @@ def _next_free(old: Line) -> Line:
 def _named(lab: RunningLab, old: Line, address: IPv4Interface, others: list[Line]) -> Line:
     network = address.network
     ends = (network.network_address, network.broadcast_address)
-    if network.prefixlen > 30 or address.ip in ends or not _unicast(address.ip):
+    if address.ip in ends or not _unicast(address.ip):
         raise UsageError(f"{address} is no host address", hint="such as 172.16.1.77/24")
     if address.ip == old.customer.ip:
         raise UsageError(f"{old.router} has {address.ip} already", hint="name another address")
@@ -152,7 +152,7 @@ def _named(lab: RunningLab, old: Line, address: IPv4Interface, others: list[Line
                 f"{network} is {other.router}'s subnet", hint="use --swap to exchange two spokes' addresses"
             )
     same = network == old.customer.network
-    if not same and any(network.overlaps(each) for each in _inside(lab)):
+    if any(network.overlaps(each) for each in _inside(lab)):
         raise UsageError(f"{network} overlaps a LAN or a tunnel subnet", hint="name one that is nobody's")
     gateway = old.gateway if same and address.ip != old.gateway.ip else gateway_of(address)
     return Line(old.router, address, gateway)

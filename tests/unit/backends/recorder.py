@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dmvpn_lab.backends.base import Backend, ExecResult, NodeState, Progress
+from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.spec.plan_types import Plan
 
 Answer = Callable[[str, Sequence[str]], ExecResult]
@@ -31,13 +32,14 @@ class Recorder:
     async def up(self, plan: Plan, files: Mapping[str, Mapping[str, str]], progress: Progress) -> None:
         """Every node runs."""
         self.done.append(("up", plan.lab))
+        LabFolder(plan.lab).create()
         self.states = tuple(NodeState(node.name, True, 1) for node in plan.nodes)
 
     async def down(self, lab: str) -> bool:
         """No node runs."""
         self.done.append(("down", lab))
-        there, self.states = bool(self.states), ()
-        return there
+        self.states = ()
+        return LabFolder(lab).remove()
 
     async def nodes(self, lab: str) -> tuple[NodeState, ...]:
         """As the test says."""

@@ -1,0 +1,118 @@
+"""Commands that need no lab, and the decision where a command runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from dmvpn_lab import __main__, host
+from dmvpn_lab.__main__ import WITH_THE_NODES
+from dmvpn_lab.cli.app import app
+from dmvpn_lab.host import Fact
+from dmvpn_lab.spec.reference import json_schema
+from tests.unit.cli.conftest import Run
+
+NEED_NO_LAB = {"doctor", "machine", "schema"}
+
+
+def test_the_schema_is_printed_or_written(run: Run, tmp_path: Path) -> None:
+    assert run("schema").out == json_schema()
+    said = run("schema", "--output", str(tmp_path / "s.json"))
+    assert (said.code, said.out) == (0, "")
+    assert (tmp_path / "s.json").read_text() == json_schema()
+
+
+def test_a_schema_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None:
+    said = run("schema", "--output", str(tmp_path))
+    assert said.code == 2
+    assert said.err.startswith(f"dmvpn-lab: cannot write {tmp_path}: Is a directory\n")
+
+
+@pytest.mark.parametrize(("missing", "code"), [(True, 3), (False, 0)])
+def test_doctor_fails_when_something_required_is_missing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, missing: bool, code: int
+) -> None:
+    facts = [Fact("root", True, "yes"), Fact("GRE", False, "no", "nothing", required=False)]
+    facts += [Fact("qemu", False, "missing: why", "apt-get install qemu")] if missing else []
+    monkeypatch.setattr(host, "facts", lambda: facts)
+    monkeypatch.setattr(host, "can_run_labs", lambda: False)
+    said, as_json = run("doctor"), run("doctor", "--json")
+    assert said.code == as_json.code == code
+    document = json.loads(as_json.out)
+    assert (document["native"], document["ready"]) == (False, not missing)
+    assert document["facts"][0] == {
+        "name": "root", "ok": True, "detail": "yes", "remedy": None, "required": True,
+    }  # fmt: skip
+    assert ("apt-get install qemu" in said.out) == missing
+    assert ("labs cannot run here yet" in said.out) == missing
+
+
+def test_each_command_has_its_place() -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert commands == WITH_THE_NODES | NEED_NO_LAB
+
+
+@pytest.mark.parametrize(
+    ("argv", "here"),
+    [
+        ([], True),
+        (["--version"], True),
+        (["up", "--help"], True),
+        (["--show-completion"], True),
+        (["doctor"], True),
+        (["machine", "shell", "--", "up"], True),
+        (["upp"], True),
+        (["-x"], True),
+        (["up"], False),
+        (["verify", "--json"], False),
+        (["exec", "hub", "--", "vtysh", "--help"], False),
+        (["--", "up"], True),
+    ],
+)
+def test_without_gre_only_what_needs_the_nodes_runs_in_the_machine(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], here: bool
+) -> None:
+    monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
+    monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
+    assert __main__._runs_here(argv) is here
+
+
+@pytest.mark.parametrize("variable", ["DMVPN_LAB_INSIDE_MACHINE", "_DMVPN_LAB_COMPLETE"])
+def test_inside_the_machine_and_for_completion_everything_runs_here(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
+    monkeypatch.setenv(variable, "1")
+    assert __main__._runs_here(["up"]) is True
+
+
+def test_with_gre_everything_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
+    monkeypatch.setattr(__main__, "can_run_labs", lambda: True)
+    assert __main__._runs_here(["up"]) is True
+
+
+def test_without_root_no_machine_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
+    monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert __main__.run(["up"]) == 3
+    assert capsys.readouterr().err == (
+        "dmvpn-lab: labs need root\n  what to do: run the same command with sudo\n"
+    )
+
+
+def test_the_decision_where_to_run_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, dmvpn_lab.__main__\n"
+        "print([m for m in ('typer', 'rich', 'pydantic', 'yaml', 'pyroute2', 'asyncio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
