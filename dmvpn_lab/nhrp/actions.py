@@ -33,7 +33,10 @@ class InstallNeighbour:
     protocol: IPv4Address
     nbma: IPv4Address
     token: int | None = None
-    """Not None: the shell calls `Agent.installed(token, ok, now)` with the kernel's verdict."""
+    """Not None: the shell calls `Agent.installed(token, ok, now)` with the kernel's verdict.
+
+    Verdicts come in the order of the actions.
+    """
 
 
 @dataclass(frozen=True, slots=True)
