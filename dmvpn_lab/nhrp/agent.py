@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -26,11 +27,30 @@ from dmvpn_lab.nhrp.actions import (
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.client import Client
 from dmvpn_lab.nhrp.config import TunnelConfig
-from dmvpn_lab.nhrp.constants import ErrorCode, PacketType
+from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import KNOWN, authentic
-from dmvpn_lab.nhrp.packet import ChecksumError, Packet, decode, encode, error_indication
+from dmvpn_lab.nhrp.packet import (
+    ChecksumError,
+    Packet,
+    decode,
+    encode,
+    error_indication,
+    extension_offset,
+)
 from dmvpn_lab.nhrp.server import Server
 from dmvpn_lab.nhrp.tunnel import Tunnel
+
+HOP_COUNT_OFFSET = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a packet must not be used."""
+
+    code: ErrorCode
+    counter: str
+    offset: int
+    """The octet of the packet that is wrong."""
 
 
 class Agent:
@@ -109,7 +129,7 @@ class Agent:
             tunnel.counters[counters.MALFORMED] += 1
             return []
         tunnel.counters[counters.received(packet.type)] += 1
-        refusal = self._unacceptable(tunnel, packet)
+        refusal = self._unacceptable(tunnel, packet, data)
         if refusal is not None:
             return self._error(tunnel, outer, packet, data, refusal)
         return self._dispatch(tunnel, packet, outer, now)
@@ -147,16 +167,19 @@ class Agent:
             actions += self._gone(binding, "peer-expired")
         return actions + reply
 
-    def _unacceptable(self, tunnel: Tunnel, packet: Packet) -> tuple[int, str] | None:
-        """(error code, counter) when the packet must not be used."""
+    def _unacceptable(self, tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:
+        """Why the packet must not be used, if so."""
         if packet.type == PacketType.ERROR_INDICATION:
             return None
         if not authentic(packet.extensions or (), tunnel.config.authentication):
-            return ErrorCode.AUTHENTICATION_FAILURE, counters.BAD_AUTHENTICATION
+            at = extension_offset(data, packet, ExtensionType.AUTHENTICATION)
+            return Refusal(ErrorCode.AUTHENTICATION_FAILURE, counters.BAD_AUTHENTICATION, at)
         if packet.hop_count == 0:
-            return ErrorCode.HOP_COUNT_EXCEEDED, counters.HOP_COUNT_EXCEEDED
-        if any(e.compulsory and e.type not in KNOWN for e in packet.extensions or ()):
-            return ErrorCode.UNRECOGNIZED_EXTENSION, counters.UNKNOWN_COMPULSORY_EXTENSION
+            return Refusal(ErrorCode.HOP_COUNT_EXCEEDED, counters.HOP_COUNT_EXCEEDED, HOP_COUNT_OFFSET)
+        for each in packet.extensions or ():
+            if each.compulsory and each.type not in KNOWN:
+                at = extension_offset(data, packet, each.type)
+                return Refusal(ErrorCode.UNRECOGNIZED_EXTENSION, counters.UNKNOWN_COMPULSORY_EXTENSION, at)
         return None
 
     def _error(
@@ -165,16 +188,16 @@ class Agent:
         outer: IPv4Address,
         packet: Packet,
         data: bytes,
-        refusal: tuple[int, str],
+        refusal: Refusal,
     ) -> list[Action]:
-        code, counter = refusal
+        code, counter = refusal.code, refusal.counter
         tunnel.counters[counter] += 1
         tunnel.counters[counters.error(code, direction="sent")] += 1
-        answer = error_indication(data, code, 0, tunnel.nbma, tunnel.config.address.ip)
+        answer = error_indication(data, code, refusal.offset, tunnel.nbma, tunnel.config.address.ip)
         actions: list[Action] = [SendPacket(tunnel.name, outer, encode(answer))]
         if packet.type == PacketType.REGISTRATION_REQUEST:
             facts = {"interface": tunnel.name, "protocol": str(packet.source_protocol), "nbma": str(outer),
-                     "code": code, "meaning": counter}  # fmt: skip
+                     "code": int(code), "meaning": counter}  # fmt: skip
             actions.append(Notify("peer-refused", facts))
         return actions
 

@@ -155,6 +155,16 @@ def encode(packet: Packet) -> bytes:
     return HEADER.pack(*head, whole, *rest) + body + tail
 
 
+def extension_offset(data: bytes, packet: Packet, kind: int) -> int:
+    """The octet of `data` at which its extension of that type begins; 0 when it has none."""
+    at = int.from_bytes(data[14:16], "big")
+    for extension in packet.extensions or ():
+        if extension.type == kind:
+            return at
+        at += 4 + len(extension.value)
+    return 0
+
+
 def error_indication(about: bytes, code: int, offset: int, nbma: Address, protocol: Address) -> Packet:
     """What to answer to a packet that fails (section 5.2.7), from the station at `protocol`.
 
