@@ -27,7 +27,7 @@ from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cache import Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
 
-EVERY = 20
+EVERY = 50
 """Everything is checked after each so many steps of a router."""
 
 
