@@ -180,15 +180,14 @@ def _require_room(folder: Path, needed_bytes: int) -> None:
 def _run(argv: list[str]) -> None:
     """Run a tool to its end. Raises HostError with the end of what it printed."""
     try:
-        process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            try:
+                output, _ = process.communicate()
+            except BaseException:
+                process.send_signal(signal.SIGTERM)
+                raise
     except FileNotFoundError:
         raise HostError(f"{argv[0]} is not installed", hint="run 'make setup'") from None
-    try:
-        output, _ = process.communicate()
-    except BaseException:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        raise
     if process.returncode != 0:
         tail = "\n".join(output.splitlines()[-12:])
         raise HostError(f"{argv[0]} failed ({process.returncode}):\n{tail}",

@@ -14,6 +14,11 @@ PACKAGE = Path(__file__).resolve().parent.parent
 PROJECT_PARTS = ("tests", "topologies", "tools", "images", "lab", "docs",
                  "pyproject.toml", "README.md", "constraints.txt")  # fmt: skip
 LEFT_OUT = frozenset({"__pycache__", "node_modules"})
+IN_A_NODE = frozenset({"exec", "shell"})
+SYSTEM = frozenset(
+    {"/", "/boot", "/dev", "/etc", "/opt", "/proc", "/run", "/srv", "/sys", "/tmp", "/usr", "/var"}
+)
+"""Folders in which the machine has files of its own, which are not the host's."""
 LIMIT = 64 * 1024 * 1024
 """Octets at the most that travel into the machine for one command."""
 
@@ -21,17 +26,16 @@ Manifest = dict[str, tuple[int, int]]
 """Absolute path -> (size in octets, mtime in nanoseconds)."""
 
 
-def manifest(argv: Sequence[str], cwd: Path) -> Manifest:
+def manifest(module: str | None, argv: Sequence[str], cwd: Path) -> Manifest:
     """Our package, the checkout around it, and every file or folder named on the command line."""
     found: Manifest = {}
     _add(found, PACKAGE)
     if (PACKAGE.parent / "pyproject.toml").is_file():
         for part in PROJECT_PARTS:
             _add(found, PACKAGE.parent / part)
-    for word in argv:
-        value = word.rpartition("=")[2]
-        if value and not value.startswith("-") and (cwd / value).exists():
-            _add(found, (cwd / value).absolute())
+    for path in _named(module, argv, cwd):
+        if path.exists():
+            _add(found, path)
     total = sum(size for size, _ in found.values())
     if total > LIMIT:
         raise UsageError(
@@ -41,15 +45,25 @@ def manifest(argv: Sequence[str], cwd: Path) -> Manifest:
     return found
 
 
-def outputs(argv: Sequence[str], cwd: Path) -> tuple[list[str], list[str]]:
-    """Files outside `cwd` that the command may write, and the folders they are in."""
-    files = []
-    for word in argv:
-        value = word.rpartition("=")[2]
-        path = (cwd / value).absolute() if value and "/" in value else None
-        if path and not path.is_relative_to(cwd) and path.parent.is_dir() and not path.is_dir():
-            files.append(str(path))
-    return files, [str(Path(file).parent) for file in files]
+def outputs(module: str | None, argv: Sequence[str], cwd: Path) -> list[str]:
+    """The files named on the command line of one of our commands, which it may write."""
+    if module is None:
+        return []
+    return [str(path) for path in _named(module, argv, cwd) if path.parent.is_dir() and not path.is_dir()]
+
+
+def _named(module: str | None, argv: Sequence[str], cwd: Path) -> list[Path]:
+    """What the words of a command line name if they name files.
+
+    What runs in a node names files of the node. A program in the machine (`module` is None) is
+    given what is below the working folder; `/etc/hosts` is the machine's own.
+    """
+    if module is not None:
+        argv = argv[: argv.index("--")] if "--" in argv else argv
+        argv = [] if argv[:1] and argv[0] in IN_A_NODE else argv[1:]
+    values = [word.rpartition("=")[2] for word in argv]
+    paths = [Path(os.path.normpath(cwd / value)) for value in values if value and not value.startswith("-")]
+    return paths if module is not None else [path for path in paths if _below(path, cwd)]
 
 
 def pack(paths: Sequence[str]) -> bytes:
@@ -61,18 +75,25 @@ def pack(paths: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, cwd: Path, expected: Sequence[str]) -> None:
-    """Write what the command wrote: below `cwd`, or one of the `expected` files; nothing else."""
+def unpack(data: bytes, below: Path | None, expected: Sequence[str]) -> None:
+    """Write what the command wrote: the `expected` files, and what is not hidden `below` a folder."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             path = Path("/") / member.name
-            allowed = path.is_relative_to(cwd) or str(path) in expected
-            source = archive.extractfile(member) if member.isfile() and ".." not in path.parts else None
-            if allowed and source is not None:
+            allowed = str(path) in expected or (below is not None and _below(path, below))
+            source = archive.extractfile(member) if allowed and member.isfile() else None
+            if source is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary = path.with_name(f".{path.name}.part")
                 temporary.write_bytes(source.read())
                 temporary.replace(path)
+
+
+def _below(path: Path, folder: Path) -> bool:
+    """Whether a path is in a folder that is the user's own, and nothing hidden."""
+    if str(folder) in SYSTEM or not path.is_relative_to(folder):
+        return False
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _add(found: Manifest, path: Path) -> None:

@@ -43,15 +43,16 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str]) -> int:
     """Run `python3 -m module argv...` (or the program argv[0]) there; returns its exit code."""
     cwd = Path.cwd()
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    manifest = bundle.manifest(argv, cwd)
-    outputs, folders = bundle.outputs(argv, cwd)
+    manifest = bundle.manifest(module, argv, cwd)
+    outputs = bundle.outputs(module, argv, cwd)
+    below = cwd if module is None else None
     hello = {
         **_greeting(token),
         "module": module,
         "argv": list(argv),
         "path": [str(bundle.PACKAGE.parent)],
         "cwd": str(cwd),
-        "directories": folders,
+        "directories": [str(Path(file).parent) for file in outputs],
         "outputs": outputs,
         "env": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
         "tty": interactive,
@@ -65,9 +66,10 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str]) -> int:
             answer = wire.receive_frame(connection)
             if answer is None or answer[0] is not Kind.NEED:
                 raise HostError("the machine does not answer", hint="run 'dmvpn-lab machine stop'")
-            wire.send_frame(connection, Kind.FILES, bundle.pack(json.loads(answer[1])))
+            wanted = [path for path in json.loads(answer[1]) if path in manifest]
+            wire.send_frame(connection, Kind.FILES, bundle.pack(wanted))
             with _terminal(interactive):
-                return _relay(connection, cwd, outputs, interactive)
+                return _relay(connection, below, outputs, interactive)
         except (wire.WireError, ConnectionError) as error:
             raise HostError(
                 f"the machine went away: {error}", hint="the next command starts it again"
@@ -78,7 +80,7 @@ def _greeting(token: str) -> dict[str, Any]:
     return {"token": token, "clock": time.time(), "entropy": secrets.token_hex(64)}
 
 
-def _relay(connection: socket.socket, cwd: Path, outputs: Sequence[str], interactive: bool) -> int:
+def _relay(connection: socket.socket, below: Path | None, outputs: Sequence[str], interactive: bool) -> int:
     """Carry bytes both ways until the exit code comes."""
     waker_r, waker_w = socket.socketpair()
     waker_w.setblocking(False)
@@ -95,12 +97,12 @@ def _relay(connection: socket.socket, cwd: Path, outputs: Sequence[str], interac
                 if not data:
                     watched.remove(sys.stdin.fileno())
             if connection in ready:
-                code = _from_machine(connection, cwd, outputs)
+                code = _from_machine(connection, below, outputs)
                 if code is not None:
                     return code
 
 
-def _from_machine(connection: socket.socket, cwd: Path, outputs: Sequence[str]) -> int | None:
+def _from_machine(connection: socket.socket, below: Path | None, outputs: Sequence[str]) -> int | None:
     frame = wire.receive_frame(connection)
     if frame is None:
         raise wire.WireError("no exit code came")
@@ -110,7 +112,7 @@ def _from_machine(connection: socket.socket, cwd: Path, outputs: Sequence[str]) 
     elif kind is Kind.STDERR:
         _write(2, body)
     elif kind is Kind.WRITTEN:
-        bundle.unpack(body, cwd, outputs)
+        bundle.unpack(body, below, outputs)
     elif kind is Kind.EXIT:
         return int(json.loads(body)["code"])
     return None
