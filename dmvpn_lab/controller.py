@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from dmvpn_lab import checks
 from dmvpn_lab.backends import backend
+from dmvpn_lab.backends.base import NodeFiles
 from dmvpn_lab.backends.state import LabFolder, locked, running_labs
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.errors import LabError, UsageError
@@ -19,6 +22,7 @@ from dmvpn_lab.spec.plan_types import Plan
 
 PACKAGE = Path(__file__).resolve().parent
 Progress = Callable[[str, str], None]
+FINGERPRINT = "fingerprint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +56,39 @@ def find_topology(name: str) -> Path:
 async def up(topology: str, backend_name: str, progress: Progress) -> UpResult:
     """Make the lab of a topology run. One that runs as it should is left alone.
 
-    A running lab whose topology has changed is taken down and started anew.
+    A running lab whose topology has changed, or for which this version of the program writes
+    other files, is taken down and started anew.
     """
     plan = planner.read(find_topology(topology))
     chosen = backend(backend_name)
+    rendered = files(plan)
+    wanted = _fingerprint(plan, rendered)
     began = time.monotonic()
     with locked(plan.lab):
         folder = LabFolder(plan.lab)
         lab = RunningLab(plan, chosen)
-        running = folder.plan()
-        if running is not None and running.digest == plan.digest and await _whole(lab):
+        running = folder.read_json(FINGERPRINT)
+        if running == wanted and await _whole(lab):
             return UpResult(lab, False, time.monotonic() - began)
         if await chosen.down(plan.lab):
-            why = "its topology changed" if running is not None else "an earlier start was cut off"
-            progress("restart", why)
-        await chosen.up(plan, files(plan), progress)
+            progress("restart", _why(running, wanted))
+        await chosen.up(plan, rendered, progress)
         folder.write_plan(plan)
+        folder.write_json(FINGERPRINT, wanted)
         folder.write_json("backend", backend_name)
     return UpResult(lab, True, time.monotonic() - began)
+
+
+def _fingerprint(plan: Plan, rendered: NodeFiles) -> str:
+    """Tells whether a running lab is the one that is wanted: its plan and the files in its nodes."""
+    text = plan.digest + json.dumps(rendered, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _why(running: str | None, wanted: str) -> str:
+    if running is None:
+        return "an earlier start was cut off"
+    return "some of its nodes were dead" if running == wanted else "it has changed"
 
 
 async def verify(lab: RunningLab) -> AsyncIterator[CheckResult]:

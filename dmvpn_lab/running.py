@@ -66,6 +66,8 @@ class RunningLab:
                 line = await reader.readline()
         except TimeoutError:
             raise LabError(f"{node}: its agent did not answer in {ANSWER_DEADLINE_S:.0f} s") from None
+        except ConnectionError as error:
+            raise LabError(f"{node}: its agent closed the connection: {error.strerror}") from error
         finally:
             writer.close()
         answer = json.loads(line or b'{"ok": false, "error": "it closed the connection"}')
