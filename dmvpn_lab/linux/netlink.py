@@ -196,16 +196,19 @@ class Netlink:
                 return None if number else answer
 
     def dump(self, what: str, kind: Kind, body: bytes) -> list[bytes]:
-        """Bodies of all objects of a kind."""
+        """Bodies of all objects of a kind. Raises NetlinkError."""
         first = self._send([Request(kind, Flag.DUMP, body)], ack=False)
         found: list[bytes] = []
         while True:
             for message in self._receive(first, 1):
-                if message.kind == Kind.DONE:
-                    return found
-                if message.kind == Kind.ERROR:
-                    raise NetlinkError(what, -_ERRNO.unpack_from(message.body)[0])
-                found.append(message.body)
+                if message.kind not in (Kind.DONE, Kind.ERROR):
+                    found.append(message.body)
+                    continue
+                # A dump that fails on its way ends with DONE too, with the errno in it.
+                number = -_ERRNO.unpack_from(message.body)[0]
+                if number:
+                    raise NetlinkError(what, number)
+                return found
 
     def _batch(self, requests: Sequence[Request]) -> list[int]:
         first = self._send(requests)
