@@ -80,3 +80,22 @@ async def agent_that_says(path: Path, *lines: Any) -> asyncio.Server:
         writer.close()
 
     return await asyncio.start_unix_server(serve, str(path))
+
+
+async def agent_that_knows(path: Path, answers: Mapping[str, Any]) -> asyncio.Server:
+    """A server that answers queries; for an unknown one it says so, a subscription it accepts."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            request = json.loads(line)
+            name = request.get("query")
+            answer: dict[str, Any] = {"v": 1, "id": request["id"], "ok": name is None or name in answers}
+            if answer["ok"]:
+                answer["result"] = answers.get(name)
+            else:
+                answer["error"] = f"unknown query {name!r}"
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    return await asyncio.start_unix_server(serve, str(path))
