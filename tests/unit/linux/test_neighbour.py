@@ -61,6 +61,8 @@ def test_an_unresolved_address_of_such_a_link_fails_at_once_and_asks_nobody(
     pair: tuple[Netns, Netns],
 ) -> None:
     near, far = pair
+    for each in pair:
+        each.sysctl("net.ipv6.conf.all.disable_ipv6", "1")
     near.add("near", "192.0.2.1/24")
     never_solicit(near.netlink, near.index("near"))
     before = received(far)

@@ -1,0 +1,107 @@
+"""Packet sockets on a veth: what they share for NHRP and the tap."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from ipaddress import IPv4Address
+
+import pytest
+
+from dmvpn_lab.linux.nhrp_socket import BATCH, ETH_P_NHRP, NhrpSocket
+from dmvpn_lab.linux.packet_socket import nbma_from, open_packet_socket, send_packet
+from tests.live.namespaces import Netns
+
+pytestmark = pytest.mark.root
+BROADCAST = b"\xff" * 6
+
+
+def test_the_outer_address_is_read_where_there_is_one() -> None:
+    assert nbma_from(bytes([172, 16, 1, 1])) == IPv4Address("172.16.1.1")
+    assert nbma_from(b"") is None
+    assert nbma_from(bytes(6)) is None
+
+
+def test_packets_of_the_protocol_arrive_and_of_no_other(pair: tuple[Netns, Netns]) -> None:
+    near, far = pair
+    with near.entered():
+        sender = open_packet_socket("near", ETH_P_NHRP, 1 << 16)
+    with far.entered():
+        nhrp = NhrpSocket("far")
+    send_packet(sender, b"not NHRP", "near", 0x88B5, BROADCAST)
+    send_packet(sender, b"NHRP", "near", ETH_P_NHRP, BROADCAST)
+    assert select.select([nhrp], [], [], 5)[0]
+    assert nhrp.receive() == [(b"NHRP", None)]
+    assert nhrp.receive() == []
+    sender.close()
+    nhrp.close()
+
+
+def test_a_burst_is_read_in_portions_and_nothing_of_it_is_lost(pair: tuple[Netns, Netns]) -> None:
+    near, far = pair
+    with near.entered():
+        sender = open_packet_socket("near", ETH_P_NHRP, 1 << 16)
+    with far.entered():
+        nhrp = NhrpSocket("far")
+    burst = [number.to_bytes(2, "big") for number in range(3 * BATCH + 1)]
+    for each in burst:
+        send_packet(sender, each, "near", ETH_P_NHRP, BROADCAST)
+    portions = [nhrp.receive() for _portion in range(5)]
+    assert [len(portion) for portion in portions] == [BATCH, BATCH, BATCH, 1, 0]
+    assert [data[:2] for portion in portions for data, _nbma in portion] == burst
+    sender.close()
+    nhrp.close()
+
+
+def test_its_receive_buffer_is_larger_than_the_host_gives_to_everybody(pair: tuple[Netns, Netns]) -> None:
+    near, _ = pair
+    with near.entered():
+        nhrp = NhrpSocket("near")
+    assert nhrp._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= 2 * (8 << 20)
+    nhrp.close()
+
+
+def test_a_socket_that_lived_through_a_down_link_sends_at_the_first_try(pair: tuple[Netns, Netns]) -> None:
+    near, far = pair
+    with far.entered():
+        nhrp = NhrpSocket("far")
+    with near.entered():
+        sender = open_packet_socket("near", ETH_P_NHRP, 1 << 16)
+    near.down("near")
+    near.up("near")
+    send_packet(sender, b"after", "near", ETH_P_NHRP, BROADCAST)  # ENETDOWN of before is swallowed
+    assert select.select([nhrp], [], [], 5)[0]
+    assert nhrp.receive() == [(b"after", None)]
+    sender.close()
+    nhrp.close()
+
+
+def test_sending_on_a_link_that_is_down_raises(pair: tuple[Netns, Netns]) -> None:
+    near, _ = pair
+    with near.entered():
+        sender = open_packet_socket("near", ETH_P_NHRP, 1 << 16)
+    near.down("near")
+    with pytest.raises(OSError, match="Network is down") as caught:
+        send_packet(sender, b"x", "near", ETH_P_NHRP, BROADCAST)
+    assert caught.value.errno == errno.ENETDOWN
+    sender.close()
+
+
+def test_a_link_that_goes_down_while_a_socket_listens_is_no_error_to_the_reader(
+    pair: tuple[Netns, Netns],
+) -> None:
+    near, _ = pair
+    with near.entered():
+        nhrp = NhrpSocket("near")
+    near.down("near")
+    assert nhrp.receive() == []
+    near.ip("link del near")
+    assert nhrp.receive() == []
+    nhrp.close()
+
+
+def test_a_filter_that_the_kernel_rejects_leaves_no_socket_behind(pair: tuple[Netns, Netns]) -> None:
+    near, _ = pair
+    with near.entered(), pytest.raises(OSError, match="Invalid argument"):
+        open_packet_socket("near", ETH_P_NHRP, 1 << 16, [(0x15, 9, 9, 0)])  # jumps past its end
