@@ -7,15 +7,15 @@ from ipaddress import IPv4Address
 import pytest
 
 from dmvpn_lab.nhrp.actions import SendPacket
-from dmvpn_lab.nhrp.constants import CieCode, PacketType
+from dmvpn_lab.nhrp.constants import CieCode
 from dmvpn_lab.nhrp.packet import decode, encode
-from tests.unit.nhrp.builders import OTHER_NBMA, SPOKE_NBMA, deliver, hub, reply, request
+from tests.unit.nhrp.builders import OTHER_NBMA, SPOKE, SPOKE_NBMA, deliver, hub, reply, request
 
 
 def test_a_reply_is_the_request_with_type_four_code_and_filled_extensions() -> None:
     sent = request(request_id=99, flags=0x8002)
     answer = reply(deliver(hub(), sent))
-    assert answer.type == PacketType.REGISTRATION_REPLY == 4
+    assert answer.type == 4
     same = ("flags", "request_id", "source_nbma", "source_protocol", "destination_protocol", "cies")
     assert [getattr(answer, field) for field in same] == [getattr(sent, field) for field in same]
     assert answer.extension(3) != sent.extension(3)
@@ -41,8 +41,8 @@ def test_codes_have_the_numbers_of_the_rfc() -> None:
 def test_each_code_is_sent_for_its_reason(code: int) -> None:
     made = hub()
     deliver(made, request(nbma=OTHER_NBMA, unique=code == 14), OTHER_NBMA)
-    protocol = {"protocol": IPv4Address("10.1.1.1")} if code == 4 else {}
-    done = deliver(made, request(request_id=900, unique=True, **protocol), ok=code != 5)
+    protocol = IPv4Address("10.1.1.1") if code == 4 else SPOKE
+    done = deliver(made, request(protocol, request_id=900, unique=True), ok=code != 5)
     entry = reply(done).cies[0]
     assert entry.code == code
     assert entry.holding_time_s == (0 if code else 300)

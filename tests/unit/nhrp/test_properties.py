@@ -112,12 +112,11 @@ def test_padding_never_changes_a_packet(packet: Packet, padding: bytes) -> None:
 @given(st.one_of(st.binary(max_size=200), mangled()))
 @example(b"")
 def test_any_octets_are_a_packet_or_a_decode_error_and_nothing_else(data: bytes) -> None:
+    refusal: DecodeError | None = None
     try:
         packet = decode(data)
     except DecodeError as error:
         refusal = error
-    else:
-        refusal = None
     if refusal is not None:
         assert 0 <= refusal.offset <= max(len(data), 20)
         assert refusal.code in (7, 9)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab.nhrp.actions import Action, SendPacket
+from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
@@ -66,51 +68,68 @@ def resolution(wanted: IPv4Address, flags: int = 0xC800) -> Packet:
     return replace(question, type=PacketType.RESOLUTION_REQUEST)
 
 
-def at_work() -> dict[str, bytes]:
-    """Every kind of packet that an agent sends."""
-    busy, closed = hub(), hub(authentication="secret")
-    taken = sent(deliver(busy, request(unique=True)))
-    deliver(busy, request(OTHER, OTHER_NBMA), OTHER_NBMA)
-    rival = request(nbma=OTHER_NBMA, unique=True)
-    strange = request(extensions=(*SECRET, Extension(0x3801, True, b"x")))
-    return {
-        "registration request": first_request(),
-        "registration request, unique": first_request(unique=True),
-        "registration request, secret": first_request(authentication="secret"),
-        "registration request, longest secret": first_request(authentication="12345678"),
-        "registration reply, success": taken,
-        "registration reply, secret": sent(deliver(closed, request(extensions=SECRET))),
-        "registration reply, no extensions": sent(deliver(hub(), request(extensions=None))),
-        "registration reply, code 4": sent(deliver(hub(), request(IPv4Address("10.9.9.9")))),
-        "registration reply, code 5": sent(deliver(hub(), request(), ok=False)),
-        "registration reply, code 14": sent(deliver(busy, rival, OTHER_NBMA)),
-        "resolution reply, success": sent(deliver(busy, resolution(SPOKE), OTHER_NBMA)),
-        "resolution reply, code 12": sent(deliver(busy, resolution(IPv4Address("10.0.0.99")))),
-        "resolution reply, code 13": sent(deliver(busy, resolution(OTHER, 0xD800))),
-        "purge reply": sent(deliver(hub(), purge())),
-        "error indication, code 11": sent(deliver(closed, request())),
-        "error indication, code 15": sent(deliver(closed, request(hop_count=0, extensions=SECRET))),
-        "error indication, code 1": sent(deliver(closed, strange)),
-    }
+def busy() -> Agent:
+    """A hub with a unique spoke and one that is not."""
+    made = hub()
+    deliver(made, request(unique=True))
+    deliver(made, request(OTHER, OTHER_NBMA), OTHER_NBMA)
+    return made
 
 
-def from_the_codec() -> dict[str, bytes]:
-    """The packet types that an agent reads and does not send, and all the parts at once."""
+def closed() -> Agent:
+    """A hub with a secret."""
+    return hub(authentication="secret")
+
+
+def everything() -> Packet:
+    """All extensions, with entries in them."""
     entries = Cie(nbma=HUB_NBMA, protocol=OTHER), Cie(nbma=OTHER_NBMA, protocol=SPOKE, preference=9)
     record = b"".join(map(encode_cie, entries))
-    everything = tuple(Extension(kind, True, record) for kind in (3, 4, 5))
-    everything += (authentication("secret"), Extension(9, False, record))
-    return {
-        "resolution request": encode(resolution(SPOKE)),
-        "purge request": encode(purge()),
-        "purge request, no reply": encode(purge(flags=0x8000)),
-        "traffic indication": encode(
-            replace(
-                request(cies=()), type=PacketType.TRAFFIC_INDICATION, payload=cisco.TRAFFIC_INDICATION[40:68]
-            )
-        ),
-        "all extensions": encode(request(cies=entries, extensions=everything)),
-    }
+    records = tuple(Extension(kind, True, record) for kind in (3, 4, 5))
+    return request(cies=entries, extensions=(*records, *SECRET, Extension(9, False, record)))
+
+
+def indication() -> Packet:
+    """A redirect, about the data packet that a router's own was about."""
+    about = cisco.TRAFFIC_INDICATION[40:68]
+    return replace(request(cies=()), type=PacketType.TRAFFIC_INDICATION, payload=about)
+
+
+RIVAL = request(nbma=OTHER_NBMA, unique=True)
+STRANGE = request(extensions=(*SECRET, Extension(0x3801, True, b"x")))
+AT_WORK: dict[str, Callable[[], bytes]] = {
+    "registration request": lambda: first_request(),
+    "registration request, unique": lambda: first_request(unique=True),
+    "registration request, secret": lambda: first_request(authentication="secret"),
+    "registration request, longest secret": lambda: first_request(authentication="12345678"),
+    "registration reply, success": lambda: sent(deliver(hub(), request(unique=True))),
+    "registration reply, secret": lambda: sent(deliver(closed(), request(extensions=SECRET))),
+    "registration reply, no extensions": lambda: sent(deliver(hub(), request(extensions=None))),
+    "registration reply, code 4": lambda: sent(deliver(hub(), request(IPv4Address("10.9.9.9")))),
+    "registration reply, code 5": lambda: sent(deliver(hub(), request(), ok=False)),
+    "registration reply, code 14": lambda: sent(deliver(busy(), RIVAL, OTHER_NBMA)),
+    "resolution reply, success": lambda: sent(deliver(busy(), resolution(SPOKE), OTHER_NBMA)),
+    "resolution reply, code 12": lambda: sent(deliver(busy(), resolution(IPv4Address("10.0.0.99")))),
+    "resolution reply, code 13": lambda: sent(deliver(busy(), resolution(OTHER, 0xD800))),
+    "purge reply": lambda: sent(deliver(hub(), purge())),
+    "error indication, code 11": lambda: sent(deliver(closed(), request())),
+    "error indication, code 15": lambda: sent(deliver(closed(), request(hop_count=0, extensions=SECRET))),
+    "error indication, code 1": lambda: sent(deliver(closed(), STRANGE)),
+}
+"""Every kind of packet that an agent sends."""
+FROM_THE_CODEC: dict[str, Callable[[], bytes]] = {
+    "resolution request": lambda: encode(resolution(SPOKE)),
+    "purge request": lambda: encode(purge()),
+    "purge request, no reply": lambda: encode(purge(flags=0x8000)),
+    "traffic indication": lambda: encode(indication()),
+    "all extensions": lambda: encode(everything()),
+}
+"""The packet types that an agent reads and does not send, and all the parts at once."""
+SOUND = AT_WORK | FROM_THE_CODEC
+BROKEN: dict[str, Callable[[], bytes]] = {
+    "cut": lambda: SOUND["registration reply, success"]()[:-20],
+    "wrong checksum": lambda: SOUND["purge reply"]()[:12] + bytes(2) + SOUND["purge reply"]()[14:],
+}
 
 
 @dataclass(frozen=True)
@@ -140,17 +159,11 @@ def dissect(path: Path, frames: dict[str, bytes]) -> dict[str, Dissection]:
     return {name: Dissection(found) for name, found in zip(frames, cells, strict=True)}
 
 
-SOUND = at_work() | from_the_codec()
-BROKEN = {
-    "cut": SOUND["registration reply, success"][:-20],
-    "wrong checksum": SOUND["purge reply"][:12] + b"\0\0" + SOUND["purge reply"][14:],
-}
-
-
 @pytest.fixture(scope="module")
 def dissected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dissection]:
     """All packets, read by one run of tshark."""
-    return dissect(tmp_path_factory.mktemp("tshark") / "all.pcap", SOUND | BROKEN)
+    frames = {name: make() for name, make in (SOUND | BROKEN).items()}
+    return dissect(tmp_path_factory.mktemp("tshark") / "all.pcap", frames)
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -158,7 +171,7 @@ def test_tshark_has_no_complaint(name: str, dissected: dict[str, Dissection]) ->
     found = dissected[name]
     assert found.complaint() == ""
     assert found.fields["frame.protocols"].startswith("ip:gre:nhrp")
-    assert int(found.fields["nhrp.hdr.op.type"]) == SOUND[name][17]
+    assert int(found.fields["nhrp.hdr.op.type"]) == SOUND[name]()[17]
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -167,7 +180,7 @@ def test_tshark_does_complain_about_a_broken_packet(name: str, dissected: dict[s
 
 
 def test_every_type_that_we_encode_was_shown_to_tshark() -> None:
-    assert {data[17] for data in SOUND.values()} == set(PacketType)
+    assert {make()[17] for make in SOUND.values()} == set(PacketType)
 
 
 @pytest.mark.parametrize("code", [4, 5, 12, 13, 14])
