@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dmvpn_lab.backends.base import Backend, ExecResult, NodeState, Progress
 from dmvpn_lab.backends.state import LabFolder
@@ -67,35 +65,3 @@ class Recorder:
 def as_port(recorder: Recorder) -> Backend:
     """mypy compares the signatures."""
     return recorder
-
-
-async def agent_that_says(path: Path, *lines: Any) -> asyncio.Server:
-    """A server that reads one request and answers with these lines, JSON or raw."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        for line in lines:
-            writer.write(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n")
-        await writer.drain()
-        writer.close()
-
-    return await asyncio.start_unix_server(serve, str(path))
-
-
-async def agent_that_knows(path: Path, answers: Mapping[str, Any]) -> asyncio.Server:
-    """A server that answers queries; for an unknown one it says so, a subscription it accepts."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            request = json.loads(line)
-            name = request.get("query")
-            answer: dict[str, Any] = {"v": 1, "id": request["id"], "ok": name is None or name in answers}
-            if answer["ok"]:
-                answer["result"] = answers.get(name)
-            else:
-                answer["error"] = f"unknown query {name!r}"
-            writer.write(json.dumps(answer).encode() + b"\n")
-            await writer.drain()
-        writer.close()
-
-    return await asyncio.start_unix_server(serve, str(path))

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import tempfile
-import threading
-from collections.abc import Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -16,36 +11,14 @@ from dmvpn_lab import convergence
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.convergence import Step
 from dmvpn_lab.spec.plan_types import Plan
-from tests.unit.backends.recorder import Recorder, agent_that_says
+from tests.unit.agents import ACCEPTED, beside, saying
+from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run
 
-ACCEPTED = {"v": 1, "id": 1, "ok": True, "result": None}
 
-
-@contextlib.contextmanager
-def agents(plan: Plan, recorder: Recorder) -> Iterator[None]:
+def agents(plan: Plan, recorder: Recorder) -> AbstractContextManager[None]:
     """Something that accepts a subscription in each router."""
-    started, stop = threading.Event(), threading.Event()
-
-    async def serve(folder: Path) -> None:
-        servers = []
-        for router in plan.routers():
-            recorder.agents[router.name] = folder / router.name
-            servers.append(await agent_that_says(folder / router.name, ACCEPTED))
-        started.set()
-        await asyncio.to_thread(stop.wait)
-        for server in servers:
-            server.close()
-
-    with tempfile.TemporaryDirectory() as folder:
-        thread = threading.Thread(target=lambda: asyncio.run(serve(Path(folder))))
-        thread.start()
-        try:
-            assert started.wait(10)
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    return beside(saying(recorder, {router.name: (ACCEPTED,) for router in plan.routers()}))
 
 
 @pytest.fixture

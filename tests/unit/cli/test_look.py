@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -17,7 +13,8 @@ import pytest
 from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.spec.plan_types import Plan
-from tests.unit.backends.recorder import Recorder, agent_that_says
+from tests.unit.agents import ACCEPTED, beside, saying
+from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run
 
 ENTRY: NhrpEntry = {
@@ -67,27 +64,9 @@ ROWS = {
 }
 
 
-@contextlib.contextmanager
-def agent(recorder: Recorder, node: str, *lines: Any) -> Iterator[None]:
-    """A server in the place of a node's agent."""
-    started, stop = threading.Event(), threading.Event()
-
-    async def serve(path: Path) -> None:
-        server = await agent_that_says(path, *lines)
-        started.set()
-        await asyncio.to_thread(stop.wait)
-        server.close()
-
-    with tempfile.TemporaryDirectory() as folder:
-        recorder.agents[node] = Path(folder) / "agent.sock"
-        thread = threading.Thread(target=lambda: asyncio.run(serve(recorder.agents[node])))
-        thread.start()
-        try:
-            assert started.wait(10)
-            yield
-        finally:
-            stop.set()
-            thread.join()
+def agent(recorder: Recorder, node: str, *lines: Any) -> AbstractContextManager[None]:
+    """Something in the place of a node's agent."""
+    return beside(saying(recorder, {node: lines}))
 
 
 @pytest.mark.parametrize("what", ANSWERS)
@@ -161,7 +140,6 @@ def test_a_shell_is_a_login_shell_in_the_node(run: Run, deck: Plan) -> None:
 SENT = {"v": 1, "event": "registration-sent", "at": 1764000000.25, "interface": "tunnel0", "nhs": "10.0.0.1"}
 DONE = {"v": 1, "event": "registered", "at": 1764000000.5, "interface": "tunnel0", "nhs": "10.0.0.1"}
 PEER = {"v": 1, "event": "peer-registered", "at": 1764000000.375, "interface": "tunnel0"}
-ACCEPTED = {"v": 1, "id": 1, "ok": True, "result": None}
 
 
 def test_events_of_all_routers_are_in_the_order_of_time(run: Run, deck: Plan, recorder: Recorder) -> None:
