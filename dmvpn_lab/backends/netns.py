@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from dmvpn_lab.backends import child, links, process
 from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
@@ -19,7 +20,10 @@ from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.errors import HostError, LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import Plan
 
+T = TypeVar("T")
 START_DEADLINE_S = 120.0
+LINE_LIMIT = 64 << 20
+"""Octets of one answer: a cache of thousands of spokes is one line."""
 SOCKET = "run/dmvpn-lab/agent.sock"
 READY = "run/dmvpn-lab/ready"
 
@@ -40,8 +44,8 @@ class NetnsBackend:
         folder.create()
         try:
             began = time.monotonic()
-            await asyncio.to_thread(_write_files, folder.path, files)
-            pids = await asyncio.to_thread(self._fork_nodes, plan, folder)
+            await _in_thread(_write_files, folder.path, files)
+            pids = await _in_thread(self._fork_nodes, plan, folder)
             folder.write_json("pids", pids)
             progress("nodes", f"{len(pids)} forked in {time.monotonic() - began:.1f} s")
             await links.wire(plan, pids)
@@ -92,7 +96,7 @@ class NetnsBackend:
         """The agent's UNIX socket, reached through /proc/PID/root."""
         path = f"/proc/{self._pid(lab, node)}/root/{SOCKET}"
         try:
-            return await asyncio.open_unix_connection(path)
+            return await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
         except OSError as error:
             raise LabError(f"{node}: its agent does not answer: {error.strerror}") from error
 
@@ -100,6 +104,8 @@ class NetnsBackend:
         pids: dict[str, int] = LabFolder(lab).read_json("pids") or {}
         if node not in pids:
             raise UsageError(f"lab {lab} has no node {node!r}", hint=f"there are: {', '.join(pids)}")
+        if pids[node] not in Cgroup(lab).pids():  # its PID may be another's by now
+            raise LabError(f"{node} is dead", hint="'dmvpn-lab up' starts its lab anew")
         return pids[node]
 
     def _fork_nodes(self, plan: Plan, folder: LabFolder) -> dict[str, int]:
@@ -133,6 +139,16 @@ class NetnsBackend:
             raise LabError(f"not all nodes were ready after {START_DEADLINE_S:.0f} s") from None
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
+
+
+async def _in_thread(make: Callable[..., T], *arguments: Any) -> T:
+    """Run a blocking step. A caller that is cancelled waits for its end: nothing is made behind us."""
+    step = asyncio.ensure_future(asyncio.to_thread(make, *arguments))
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.gather(step, return_exceptions=True)
+        raise
 
 
 async def _ready(lab: str, name: str, pid: int) -> None:

@@ -7,6 +7,7 @@ root file system is started in it.
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import socket
@@ -32,9 +33,9 @@ class NodePython:
 
     def ask(self, request: Any) -> list[dict[str, Any]]:
         """Send the request; every answer until it ends. Blocking. Raises LabError."""
-        with self._stdin, self._stdout:
-            self._stdin.write(json.dumps(request) + "\n")
-            self._stdin.flush()
+        with self._stdout:
+            with contextlib.suppress(BrokenPipeError), self._stdin:  # died early: its exit code tells
+                self._stdin.write(json.dumps(request) + "\n")
             answers = [json.loads(line) for line in self._stdout]
         code = self._finish()
         if code != 0:
