@@ -36,11 +36,14 @@ class Bgp:
 
     def parse(self, output: str) -> tuple[Adjacency, ...]:
         """From FRR's JSON. Raises ValueError when it is none."""
-        document = json.loads(output or "{}")
-        return tuple(
-            Adjacency(IPv4Address(peer), str(facts["state"]), facts["state"] == "Established")
-            for peer, facts in document.get("peers", {}).items()
-        )
+        document = json.loads(output)
+        try:
+            return tuple(
+                Adjacency(IPv4Address(peer), facts["state"], facts["state"] == "Established")
+                for peer, facts in document.get("peers", {}).items()
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not FRR's list of peers: {error}") from error
 
     def spokes_meet(self, cloud: CloudPlan) -> bool:
         """The hub reflects."""
@@ -56,8 +59,8 @@ def local_asn(routing: RoutingPlan, tunnel: TunnelPlan) -> int:
     return routing.asn if tunnel.role == "hub" else routing.spoke_asn
 
 
-def configuration(plan: Plan, node: NodePlan) -> list[str]:
-    """bgpd's configuration for one router."""
+def configuration(plan: Plan, node: NodePlan) -> str:
+    """bgpd's configuration file for one router."""
     ours = list(frr.tunnels(plan, node, "bgp"))
     asn = local_asn(ours[0][1], ours[0][0])
     lines = [
@@ -75,7 +78,7 @@ def configuration(plan: Plan, node: NodePlan) -> list[str]:
         neighbours, policy = (_hub if tunnel.role == "hub" else _spoke)(tunnel, routing)
         lines += neighbours
         family += policy
-    return [*lines, *family, " exit-address-family", "!"]
+    return frr.text(node, [*lines, *family, " exit-address-family", "!"])
 
 
 def _hub(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]]:

@@ -16,17 +16,22 @@ COMMON = ("-A", "127.0.0.1", "-P", "0", "--log", "stdout")
 CONFIGURED_BY_MGMTD = frozenset({"mgmtd", "zebra", "ripd"})
 
 
-def rendered(node: NodePlan, daemon: str, lines: list[str]) -> Rendered:
+def rendered(node: NodePlan, daemon: str, configuration: str) -> Rendered:
     """One routing daemon with its configuration, and what it stands on."""
     mgmtd = _program("mgmtd", (), "/run/frr/mgmtd_be.sock")
     zebra = _program("zebra", ("mgmtd",), "/run/frr/zserv.api")
     files = {
         "/etc/frr/zebra.conf": f"hostname {node.name}\n",
         "/etc/frr/vtysh.conf": "no service integrated-vtysh-config\n",
-        f"/etc/frr/{daemon}.conf": "\n".join([f"hostname {node.name}", "!", *lines, ""]),
+        f"/etc/frr/{daemon}.conf": configuration,
     }
     own = _program(daemon, ("zebra",), f"/run/frr/{daemon}.vty")
     return Rendered(files, (mgmtd, zebra, own), {"/run/frr": "frr"})
+
+
+def text(node: NodePlan, lines: list[str]) -> str:
+    """The text of a daemon's configuration file."""
+    return "\n".join([f"hostname {node.name}", "!", *lines, ""])
 
 
 def show(daemon: str, command: str) -> tuple[str, ...]:

@@ -58,8 +58,8 @@ class Ospf:
         return election_s + routing.dead_s + 2 * routing.hello_s + 2 * RETRANSMIT_S
 
 
-def configuration(plan: Plan, node: NodePlan) -> list[str]:
-    """ospfd's configuration for one router."""
+def configuration(plan: Plan, node: NodePlan) -> str:
+    """ospfd's configuration file for one router."""
     lines = []
     for tunnel, routing in frr.tunnels(plan, node, "ospf"):
         lines += [f"interface {tunnel.name}", f" ip ospf network {routing.network_type}"]
@@ -77,7 +77,7 @@ def configuration(plan: Plan, node: NodePlan) -> list[str]:
     # With proactive ARP ospfd has the kernel resolve each new neighbour (NTF_USE), which takes the
     # PERMANENT state off the binding that the agent installed.
     router = ["router ospf", f" ospf router-id {node.tunnels[0].address.ip}", " no proactive-arp", "!"]
-    return [*lines, *router]
+    return frr.text(node, [*lines, *router])
 
 
 def _adjacency(entry: dict[str, Any]) -> Adjacency:

@@ -50,8 +50,8 @@ class Rip:
         return cloud.routing.dead_s + 3 * cloud.routing.hello_s + SETTLE_S
 
 
-def configuration(plan: Plan, node: NodePlan) -> list[str]:
-    """ripd's configuration for one router."""
+def configuration(plan: Plan, node: NodePlan) -> str:
+    """ripd's configuration file for one router."""
     lines, router, maps = [], ["router rip", " version 2"], []
     for tunnel, routing in frr.tunnels(plan, node, "rip"):
         router.append(f" network {tunnel.name}")
@@ -66,4 +66,4 @@ def configuration(plan: Plan, node: NodePlan) -> list[str]:
     lan = node.lan_interface()
     if lan is not None:
         router += [f" network {lan.name}", f" passive-interface {lan.name}"]
-    return [*lines, *router, "!", *maps]
+    return frr.text(node, [*lines, *router, "!", *maps])
