@@ -38,6 +38,8 @@ def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
     hubs = [m for m in plan.members(cloud.name, "hub") if host_behind(plan, m[0])]
     spokes = [m for m in plan.members(cloud.name, "spoke") if host_behind(plan, m[0])]
     pairs = [pair for hub in hubs for spoke in spokes for pair in ((spoke, hub), (hub, spoke))]
+    if not protocol(cloud.routing.protocol).spokes_meet(cloud):
+        return pairs
     if len(spokes) <= ALL_PAIRS_UP_TO:
         return pairs + list(itertools.permutations(spokes, 2))
     return pairs + list(zip(spokes, spokes[1:] + spokes[:1], strict=True))

@@ -59,5 +59,8 @@ class RoutingProtocol(Protocol):
     def parse(self, output: str) -> tuple[Adjacency, ...]:
         """The neighbours. Raises ValueError for output that is not what `show_argv` prints."""
 
+    def spokes_meet(self, cloud: CloudPlan) -> bool:
+        """Whether one spoke gets the routes of another from the hub."""
+
     def deadline_s(self, cloud: CloudPlan) -> float:
         """Seconds within which adjacencies and routes must be there once packets can flow."""

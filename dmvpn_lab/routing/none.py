@@ -24,6 +24,10 @@ class NoRouting:
         """No neighbours."""
         return ()
 
+    def spokes_meet(self, cloud: CloudPlan) -> bool:
+        """Nobody gets any."""
+        return False
+
     def deadline_s(self, cloud: CloudPlan) -> float:
         """Nothing to wait for."""
         return 0.0

@@ -69,11 +69,39 @@ class Section(BaseModel):
 class Routing(Section):
     """The routing protocol that runs over a cloud."""
 
-    protocol: Literal["ospf", "none"] = Field(
-        "ospf", description="`ospf`: FRR's, point-to-multipoint. `none`: tunnels only, no routes to the LANs."
+    protocol: Literal["ospf", "bgp", "rip", "none"] = Field(
+        "ospf", description="`ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes to the LANs."
     )
-    hello: Seconds = Field(5, description="Seconds between hellos.")
-    dead: Seconds = Field(20, description="Seconds without a hello after which a neighbour is lost.")
+    hello: Seconds = Field(
+        5, description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates)."
+    )
+    dead: Seconds = Field(20, description="OSPF: seconds without a hello after which a neighbour is lost.")
+    hold: Seconds | None = Field(
+        None,
+        description="BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
+        "hello x 3.",
+    )
+    network_type: Literal["point-to-multipoint", "broadcast"] = Field(
+        "point-to-multipoint",
+        description="OSPF (`ip ospf network`). `broadcast`: the hub is designated router, the spokes have "
+        "priority 0, and the next hop is the other spoke.",
+    )
+    asn: Annotated[int, Field(ge=1, le=4294967295, strict=True)] | None = Field(
+        None, description="BGP: number of the autonomous system; 65000."
+    )
+    spoke_asn: Annotated[int, Field(ge=1, le=4294967295, strict=True)] | None = Field(
+        None, description="BGP: the spokes' AS, if it is another one (eBGP); `asn`."
+    )
+    split_horizon: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="RIP: split horizon on the hub's tunnel. With it no spoke hears of another; "
+        "`false` is `no ip split-horizon`.",
+    )
+    next_hop_self: Annotated[bool, Field(strict=True)] = Field(
+        True,
+        description="BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
+        "address (phase 2).",
+    )
 
 
 class Cloud(Section):

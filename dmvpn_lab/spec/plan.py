@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 from dmvpn_lab.spec import validate
-from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node
+from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
     CloudPlan,
@@ -22,12 +22,14 @@ from dmvpn_lab.spec.plan_types import (
     StaticMap,
     TunnelPlan,
 )
+from dmvpn_lab.spec.routing_rules import hold_of
 from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
 NBMA, LAN = "eth1", "eth2"
 DEFAULT = IPv4Network("0.0.0.0/0")
+DEFAULT_ASN = {"bgp": 65000}
 
 
 def read(path: Path) -> Plan:
@@ -82,7 +84,22 @@ def _cloud(name: str, cloud: Cloud) -> CloudPlan:
         authentication=cloud.authentication,
         mtu=cloud.mtu,
         tcp_mss=cloud.mtu - TCP_HEADERS,
-        routing=RoutingPlan(cloud.routing.protocol, cloud.routing.hello, cloud.routing.dead),
+        routing=_routing(cloud.routing),
+    )
+
+
+def _routing(routing: Routing) -> RoutingPlan:
+    ospf = routing.protocol == "ospf"
+    asn = routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
+    return RoutingPlan(
+        protocol=routing.protocol,
+        hello_s=routing.hello,
+        dead_s=routing.dead if ospf else hold_of(routing),
+        network_type=routing.network_type,
+        asn=asn,
+        spoke_asn=routing.spoke_asn or asn,
+        split_horizon=routing.split_horizon,
+        next_hop_self=routing.next_hop_self,
     )
 
 

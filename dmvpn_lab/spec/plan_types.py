@@ -40,9 +40,19 @@ class InterfacePlan:
 class RoutingPlan:
     """The routing protocol of a cloud with its options."""
 
-    protocol: Literal["ospf", "none"]
+    protocol: Literal["ospf", "bgp", "rip", "none"]
     hello_s: int
     dead_s: int
+    """Without a hello for so long, a neighbour (RIP: a route) is lost."""
+    network_type: Literal["point-to-multipoint", "broadcast"]
+    """Of OSPF."""
+    asn: int
+    """The AS, of a BGP hub if the spokes have another."""
+    spoke_asn: int
+    split_horizon: bool
+    """On the hub's tunnel; distance vector protocols."""
+    next_hop_self: bool
+    """The hub says that it is the next hop of what it heard from a spoke."""
 
 
 @dataclass(frozen=True, slots=True)

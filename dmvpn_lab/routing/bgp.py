@@ -1,0 +1,111 @@
+"""BGP by FRR (RFC 4271): the hub listens for its spokes and passes on what they say.
+
+One AS: the hub is a route reflector (RFC 4456). Two: the spokes share one and the hub the other,
+so the hub writes its own number over theirs, else a spoke would take another's route for a loop.
+In both, the hub says that it is the next hop, unless the topology wants the other spoke's address.
+"""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Address
+
+from dmvpn_lab.routing import frr
+from dmvpn_lab.routing.base import Adjacency, Rendered
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, RoutingPlan, TunnelPlan
+
+LISTEN_LIMIT = 5000
+"""Spokes at the most; FRR's own limit is 100."""
+SETTLE_S = 15.0
+"""TCP's retransmissions of a connection that began before the spoke was registered."""
+
+
+class Bgp:
+    """`routing: {protocol: bgp}`."""
+
+    name = "bgp"
+    exchanges_routes = True
+
+    def render(self, plan: Plan, node: NodePlan) -> Rendered:
+        """mgmtd, zebra and bgpd."""
+        return frr.rendered(node, "bgpd", configuration(plan, node))
+
+    def show_argv(self) -> tuple[str, ...]:
+        """FRR's peers as JSON."""
+        return frr.show("bgpd", "show bgp ipv4 unicast summary json")
+
+    def parse(self, output: str) -> tuple[Adjacency, ...]:
+        """From FRR's JSON. Raises ValueError when it is none."""
+        document = json.loads(output)
+        try:
+            return tuple(
+                Adjacency(IPv4Address(peer), facts["state"], facts["state"] == "Established")
+                for peer, facts in document.get("peers", {}).items()
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not FRR's list of peers: {error}") from error
+
+    def spokes_meet(self, cloud: CloudPlan) -> bool:
+        """The hub reflects."""
+        return True
+
+    def deadline_s(self, cloud: CloudPlan) -> float:
+        """An old session must time out first; a spoke tries again each hello interval."""
+        return cloud.routing.dead_s + 2 * cloud.routing.hello_s + SETTLE_S
+
+
+def local_asn(routing: RoutingPlan, tunnel: TunnelPlan) -> int:
+    """The AS of a router in a cloud."""
+    return routing.asn if tunnel.role == "hub" else routing.spoke_asn
+
+
+def configuration(plan: Plan, node: NodePlan) -> str:
+    """bgpd's configuration file for one router."""
+    ours = list(frr.tunnels(plan, node, "bgp"))
+    asn = local_asn(ours[0][1], ours[0][0])
+    lines = [
+        f"router bgp {asn}",
+        f" bgp router-id {node.tunnels[0].address.ip}",
+        " no bgp default ipv4-unicast",
+        " no bgp ebgp-requires-policy",
+        f" bgp listen limit {LISTEN_LIMIT}",
+    ]
+    family = [" address-family ipv4 unicast"]
+    lan = node.lan_interface()
+    if lan is not None and lan.address is not None:
+        family.append(f"  network {lan.address.network}")
+    for tunnel, routing in ours:
+        neighbours, policy = (_hub if tunnel.role == "hub" else _spoke)(tunnel, routing)
+        lines += neighbours
+        family += policy
+    return frr.text(node, [*lines, *family, " exit-address-family", "!"])
+
+
+def _hub(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]]:
+    group = tunnel.cloud
+    lines = [
+        f" neighbor {group} peer-group",
+        f" neighbor {group} remote-as {routing.spoke_asn}",
+        f" neighbor {group} timers {routing.hello_s} {routing.dead_s}",
+        f" bgp listen range {tunnel.address.network} peer-group {group}",
+    ]
+    internal = routing.asn == routing.spoke_asn
+    family = [
+        f"  neighbor {group} activate",
+        f"  neighbor {group} {'route-reflector-client' if internal else 'as-override'}",
+    ]
+    if routing.next_hop_self:
+        family.append(f"  neighbor {group} next-hop-self force")
+    return lines, family
+
+
+def _spoke(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]]:
+    lines, family = [], []
+    for hub in tunnel.nhs:
+        lines += [
+            f" neighbor {hub} remote-as {routing.asn}",
+            f" neighbor {hub} timers {routing.hello_s} {routing.dead_s}",
+            f" neighbor {hub} timers connect {routing.hello_s}",
+        ]
+        family.append(f"  neighbor {hub} activate")
+    return lines, family

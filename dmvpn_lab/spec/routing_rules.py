@@ -1,0 +1,99 @@
+"""What the `routing` of a cloud must satisfy: one function a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dmvpn_lab.errors import Problem
+from dmvpn_lab.spec.load import Document
+from dmvpn_lab.spec.model import Lab, Routing
+
+KEYS: dict[str, frozenset[str]] = {
+    "hello": frozenset({"ospf", "bgp", "rip"}),
+    "dead": frozenset({"ospf"}),
+    "hold": frozenset({"bgp", "rip"}),
+    "network_type": frozenset({"ospf"}),
+    "asn": frozenset({"bgp"}),
+    "spoke_asn": frozenset({"bgp"}),
+    "split_horizon": frozenset({"rip"}),
+    "next_hop_self": frozenset({"bgp", "rip"}),
+}
+"""Key -> the protocols that it does something to."""
+HOLD_FACTOR = 3
+"""Hold time in hellos, where the topology gives none."""
+
+
+def hold_of(routing: Routing) -> int:
+    """The hold time: as written, else three hellos."""
+    return routing.hold or min(65535, HOLD_FACTOR * routing.hello)
+
+
+def keys_fit_the_protocol(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A key that would do nothing is a mistake."""
+    for name, cloud in lab.clouds.items():
+        routing = cloud.routing
+        for key in sorted(routing.model_fields_set - {"protocol"}):
+            users = KEYS[key]
+            if routing.protocol not in users:
+                word = key.replace("_", "-")
+                yield document.problem(
+                    ("clouds", name, "routing", word),
+                    f"{word} does nothing with protocol {routing.protocol}",
+                    hint=f"it is for {', '.join(sorted(users))}",
+                )
+
+
+def neighbours_outlive_a_hello(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Neighbours are kept for longer than a hello."""
+    for name, cloud in lab.clouds.items():
+        routing = cloud.routing
+        key, value = ("dead", routing.dead) if routing.protocol == "ospf" else ("hold", hold_of(routing))
+        if value <= routing.hello and routing.protocol != "none":
+            yield document.problem(
+                ("clouds", name, "routing", key),
+                f"{value} s, with hellos every {routing.hello} s",
+                expected=f"more than {routing.hello}, better {HOLD_FACTOR * routing.hello}",
+            )
+
+
+def one_as_a_router(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A router's BGP has one AS, in however many clouds it runs."""
+    for name, node in lab.nodes.items():
+        seen: dict[int | None, str] = {}
+        for cloud, member in node.clouds.items():
+            routing = lab.clouds[cloud].routing if cloud in lab.clouds else None
+            if routing is None or routing.protocol != "bgp":
+                continue
+            own = routing.asn if member.role == "hub" else routing.spoke_asn or routing.asn
+            seen.setdefault(own, cloud)
+        if len(seen) > 1:
+            where = " and ".join(seen.values())
+            yield document.problem(("nodes", name, "clouds"), f"a different AS in {where}")
+
+
+def spokes_can_reach_the_next_hop(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A next hop that is another spoke is of use only on a tunnel that leads to the hub anyway."""
+    for name, cloud in lab.clouds.items():
+        spokes = [n for n in lab.nodes.values() if name in n.clouds and n.clouds[name].role == "spoke"]
+        if cloud.spoke_gre == "point-to-point" or len(spokes) < 2:
+            continue
+        routing = cloud.routing
+        key = None
+        if routing.protocol == "ospf" and routing.network_type == "broadcast":
+            key = "network-type"
+        if routing.protocol in KEYS["next_hop_self"] and not routing.next_hop_self:
+            key = "next-hop-self"
+        if key is not None:
+            yield document.problem(
+                ("clouds", name, "routing", key),
+                "the next hop would be another spoke, whose NBMA address a spoke does not know",
+                hint="add `spoke-gre: point-to-point` to the cloud: then all goes to the hub",
+            )
+
+
+ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
+    keys_fit_the_protocol,
+    neighbours_outlive_a_hello,
+    one_as_a_router,
+    spokes_can_reach_the_next_hop,
+)
