@@ -19,7 +19,7 @@ from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run, remembered
 
 GOOD = CheckResult("registration", "spoke-a", True, "10.0.0.11 -> spoke-a's", "10.0.0.11 -> 172.16.1.1", 0.25)
-BAD = CheckResult("reachability", "host-1", False, "host-2 by 192.168.1.1", "* > [Errno 2] \x1b[31m<&>", 40.0)
+BAD = CheckResult("reachability", "host-1", False, "host-2 by 192.168.1.1", "* > [red] \x1b[31m<&>", 40.0)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_what_a_node_printed_is_never_taken_for_markup(
     run: Run, deck: Plan, found: list[CheckResult]
 ) -> None:
     found.append(BAD)
-    assert "* > [Errno 2]" in run("verify").out
+    assert "* > [red]" in run("verify").out
 
 
 def test_the_results_as_json_are_one_document(run: Run, deck: Plan, found: list[CheckResult]) -> None:
@@ -92,7 +92,7 @@ def test_the_results_as_junit_are_a_case_for_each_check(
     assert (good.get("classname"), good.find("failure")) == ("hub-and-spoke.spoke-a", None)
     failure = bad.find("failure")
     assert failure is not None
-    assert failure.get("message") == "observed: * > [Errno 2] \N{REPLACEMENT CHARACTER}[31m<&>"
+    assert failure.get("message") == "observed: * > [red] \N{REPLACEMENT CHARACTER}[31m<&>"
     assert [path.name for path in tmp_path.glob("*r.xml*")] == ["r.xml"]
 
 
