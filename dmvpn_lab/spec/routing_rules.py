@@ -68,7 +68,11 @@ def one_as_a_router(lab: Lab, document: Document) -> Iterator[Problem]:
             seen.setdefault(own, cloud)
         if len(seen) > 1:
             where = " and ".join(seen.values())
-            yield document.problem(("nodes", name, "clouds"), f"a different AS in {where}")
+            yield document.problem(
+                ("nodes", name, "clouds"),
+                f"a different AS in {where}",
+                hint="give these clouds the same `asn:`, or `spoke-asn:` where it is a spoke",
+            )
 
 
 def spokes_can_reach_the_next_hop(lab: Lab, document: Document) -> Iterator[Problem]:
