@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from dmvpn_lab.errors import DmvpnLabError
 from dmvpn_lab.linux.gre import Gre, create_gre, retarget_gre
 from dmvpn_lab.linux.multicast import MulticastTap
-from dmvpn_lab.linux.neighbour import list_neighbours
+from dmvpn_lab.linux.neighbour import list_neighbours, put_broadcast
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.nhrp_socket import NhrpSocket
 from dmvpn_lab.linux.route import reachable
@@ -46,6 +46,15 @@ class Port:
             retarget_gre(self._netlink, self._gre, self.index, nbma)
         except DmvpnLabError as error:
             raise TunnelError(f"{self.config.name}: {error}") from error
+        self.let_broadcast_out()
+
+    def let_broadcast_out(self) -> None:
+        """Have the tap see broadcasts; a link that was set down has forgotten how.
+
+        What the kernel refuses here it refuses because the link is gone, and that is told apart.
+        """
+        if self.tap is not None:
+            self._netlink.apply(put_broadcast(self.index, self.config.address.network))
 
     def servers_reachable(self, nbma: IPv4Address) -> bool:
         """Whether there is a route from that source to every next hop server, now.

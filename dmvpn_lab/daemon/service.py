@@ -125,6 +125,7 @@ class Service:
             if entry["interface"] == name and port.tap is not None:
                 protocol, nbma = IPv4Address(entry["protocol"]), IPv4Address(entry["nbma"])
                 self._neighbours.put(port, InstallNeighbour(name, protocol, nbma))
+        port.let_broadcast_out()
         if port.tap is not None:
             peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
             port.tap.set_peers(frozenset(map(IPv4Address, peers)))

@@ -44,6 +44,8 @@ _PACKET_OUTGOING = 4
 
 def outgoing_multicast(subnet: IPv4Network) -> list[Instruction]:
     """The kernel's filter: outgoing IPv4 to a group or to a broadcast address of the subnet."""
+    # In a subnet of one or two addresses (/32, /31) the last one is a host's.
+    broadcast = 0xFFFFFFFF if subnet.prefixlen > 30 else int(subnet.broadcast_address)
     return [
         (_LOAD_BYTE, 0, 0, _SKF_AD_PKTTYPE),
         (_JUMP_EQUAL, 0, 7, _PACKET_OUTGOING),
@@ -51,7 +53,7 @@ def outgoing_multicast(subnet: IPv4Network) -> list[Instruction]:
         (_JUMP_EQUAL, 0, 5, ETH_P_IP),
         (_LOAD_WORD, 0, 0, 16),  # IPv4 destination
         (_JUMP_EQUAL, 4, 0, 0xFFFFFFFF),
-        (_JUMP_EQUAL, 3, 0, int(subnet.broadcast_address)),
+        (_JUMP_EQUAL, 3, 0, broadcast),
         (_AND, 0, 0, 0xF0000000),
         (_JUMP_EQUAL, 1, 0, 0xE0000000),
         (_RETURN, 0, 0, 0),

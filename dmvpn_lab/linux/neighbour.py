@@ -9,14 +9,18 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, Request, attribute, attributes
 
 _NDMSG = struct.Struct("=BxxxiHBB")
 NDA_DST = 1
 NDA_LLADDR = 2
+NUD_NOARP = 0x40
 NUD_PERMANENT = 0x80
+NTF_EXT_LEARNED = 0x10
+ALL_SYSTEMS = IPv4Address("224.0.0.1")
+LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 _NDTMSG = struct.Struct("=Bxxx")
 NDTA_NAME = 1
@@ -32,6 +36,22 @@ def put_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Reque
     body = _NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
     return Request(Kind.NEWNEIGH, Flag.CREATE | Flag.REPLACE, body)
+
+
+def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
+    """The requests that let broadcasts out of an mGRE link, to where its multicast goes.
+
+    Unaided the kernel has no outer destination for them, and their sender gets EINVAL
+    (net/ipv4/ip_gre.c, `ipgre_header`). The entries are not PERMANENT: they map no peer.
+    """
+    destinations = [LIMITED_BROADCAST]
+    if subnet.prefixlen < 31:
+        destinations.append(subnet.broadcast_address)
+    body = _NDMSG.pack(socket.AF_INET, index, NUD_NOARP, NTF_EXT_LEARNED, 0)
+    lladdr = attribute(NDA_LLADDR, ALL_SYSTEMS.packed)
+    flags = Flag.CREATE | Flag.REPLACE
+    return [Request(Kind.NEWNEIGH, flags, body + attribute(NDA_DST, each.packed) + lladdr)
+            for each in destinations]  # fmt: skip
 
 
 def delete_neighbour(index: int, protocol: IPv4Address) -> Request:

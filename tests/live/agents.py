@@ -11,8 +11,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tests.live.namespaces import Netns, wire
 
 HUB_NBMA = "172.17.0.1"
 PATIENCE_S = 15.0
+SO_BINDTODEVICE = 25
 NFT = """table inet dmvpn {
   chain underlay {
     type filter hook output priority filter; policy accept;
@@ -87,6 +88,19 @@ class Control:
         message: dict[str, Any] = json.loads(line)
         return message
 
+    def counter(self, name: str, interface: str = "tunnel0") -> int:
+        """What the agent has counted by now."""
+        found: int = self.query("counters")[interface].get(name, 0)
+        return found
+
+    def until(self, name: str, count: int, interface: str = "tunnel0") -> None:
+        """Wait until a counter has reached a value, and fail if it went beyond."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.counter(name, interface) < count:
+            assert time.monotonic() < deadline, self.query("counters")
+            time.sleep(0.02)
+        assert self.counter(name, interface) == count
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
@@ -104,6 +118,8 @@ class Router:
     """The ISP's end of its access line."""
     pid: int = 0
     control: Control | None = None
+    at_end: list[Callable[[], None]] = field(default_factory=list)
+    """What to close with it."""
 
     def start(self) -> Control:
         """Fork the agent; a client that is subscribed to it."""
@@ -141,7 +157,14 @@ class Router:
     def neighbours(self) -> dict[str, str]:
         """Permanent neighbours of tunnel0 as `ip` tells them: protocol -> NBMA."""
         lines = self.netns.ip("-4 neigh show dev tunnel0 nud permanent").splitlines()
-        return {line.split()[0]: line.split()[2] for line in lines}
+        return {line.split()[0]: line.split()[2] for line in lines if "PERMANENT" in line}
+
+    def udp(self, destination: str, payload: bytes = b"x", link: str = "tunnel0") -> None:
+        """A UDP packet to port 5000 out of a link, be there a route or not."""
+        with self.netns.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, link.encode())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.sendto(payload, (destination, 5000))
 
     def move(self, old: str, new: str) -> float:
         """Another address on the NBMA interface, with the default route put back.
@@ -204,6 +227,10 @@ class World:
         router.netns.run("nft", "-f", "-", text=NFT)
         return router
 
+    def lines(self) -> list[str]:
+        """The ISP's access lines."""
+        return [router.line for router in self.routers]
+
     def close(self) -> None:
         """End everything."""
         for router in self.routers:
@@ -211,6 +238,8 @@ class World:
                 router.end(signal.SIGKILL)
             if router.control is not None:
                 router.control.close()
+            for close in router.at_end:
+                close()
             router.netns.close()
         self.isp.close()
 

@@ -104,6 +104,12 @@ def test_the_filter_names_the_subnets_own_broadcast_address(subnet: str, broadca
     assert any(constant == wanted for *_rest, constant in outgoing_multicast(IPv4Network(subnet)))
 
 
+def test_the_last_address_of_a_subnet_of_two_is_a_peer_and_no_broadcast_address() -> None:
+    for subnet in ("10.0.0.0/31", "10.0.0.1/32"):
+        constants = {constant for *_rest, constant in outgoing_multicast(IPv4Network(subnet))}
+        assert int(IPv4Address("10.0.0.1")) not in constants
+
+
 def test_every_jump_of_the_filter_lands_in_it_and_it_ends_in_a_return() -> None:
     program = outgoing_multicast(SUBNET)
     for place, (code, true, false, _constant) in enumerate(program):

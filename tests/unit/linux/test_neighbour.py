@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -12,6 +12,7 @@ from dmvpn_lab.linux.neighbour import (
     delete_neighbour,
     list_neighbours,
     never_solicit,
+    put_broadcast,
     put_neighbour,
 )
 from dmvpn_lab.linux.netlink import Flag, Kind
@@ -31,6 +32,15 @@ def test_a_removal_names_the_link_and_the_protocol_address() -> None:
     request = delete_neighbour(7, SPOKE)
     assert (request.kind, request.flags) == (Kind.DELNEIGH, 0)
     assert request.body == bytes.fromhex("02000000 07000000 0000 00 00 08000100 0a00000b")
+
+
+def test_broadcasts_are_mapped_to_a_group_and_not_to_a_peer() -> None:
+    limited, directed = put_broadcast(7, IPv4Network("10.0.0.0/24"))
+    # state 0x40 (no ARP), flag 0x10 (learned outside: never collected), then destination and 224.0.0.1
+    head = "02000000 07000000 4000 10 00"
+    assert limited.body == bytes.fromhex(f"{head} 08000100 ffffffff 08000200 e0000001")
+    assert directed.body == bytes.fromhex(f"{head} 08000100 0a0000ff 08000200 e0000001")
+    assert put_broadcast(7, IPv4Network("10.0.0.0/31")) == [limited]
 
 
 @pytest.mark.root
