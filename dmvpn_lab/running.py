@@ -17,6 +17,8 @@ from dmvpn_lab.errors import LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 ANSWER_DEADLINE_S = 20.0
+RECONNECT_S = 0.2
+"""Between tries to follow an agent that is not there: nothing tells when it comes."""
 Event = dict[str, Any]
 
 
@@ -70,19 +72,23 @@ class RunningLab:
             raise LabError(f"{node}: its agent closed the connection: {error.strerror}") from error
         finally:
             writer.close()
-        answer = json.loads(line or b'{"ok": false, "error": "it closed the connection"}')
-        if not answer["ok"]:
-            raise LabError(f"{node}: its agent: {answer['error']}")
-        return answer["result"]
+        return _result(node, line)
 
-    async def events(self, node: str, *, replay: bool = False) -> AsyncIterator[Event]:
-        """Events of a node's agent from now on; with `replay` those before, too."""
+    async def events(
+        self, node: str, *, replay: bool = False, begun: asyncio.Event | None = None
+    ) -> AsyncIterator[Event]:
+        """Events of a node's agent from now on; with `replay` those before, too.
+
+        Ends when the agent does. `begun` is set once none is missed any more. Raises LabError.
+        """
         reader, writer = await self.backend.open(self.plan.lab, node)
         try:
             request = {"v": answers.VERSION, "id": 1, "subscribe": True, "replay": replay}
             writer.write(json.dumps(request).encode() + b"\n")
-            await reader.readline()
-            while line := await reader.readline():
+            _result(node, await reader.readline())
+            if begun is not None:
+                begun.set()
+            while (line := await reader.readline()).endswith(b"\n"):  # else it died in mid-line
                 yield {"node": node, **json.loads(line)}
         finally:
             writer.close()
@@ -95,6 +101,16 @@ class RunningLab:
             yield running
         finally:
             await child.end(running)
+
+
+def _result(node: str, line: bytes) -> Any:
+    """The result in an agent's answer. Raises LabError."""
+    if not line.endswith(b"\n"):
+        raise LabError(f"{node}: its agent closed the connection")
+    answer = json.loads(line)
+    if not answer["ok"]:
+        raise LabError(f"{node}: its agent: {answer['error']}")
+    return answer["result"]
 
 
 @dataclass(slots=True)
@@ -128,16 +144,18 @@ class Watch:
             await self.wait(left)
 
     async def follow_agent(self, node: str, ready: asyncio.Event) -> None:
-        """Collect one agent's events; an agent that restarts is followed again."""
+        """Collect one agent's events; an agent that restarts is followed again, from its beginning."""
+        last, replay = 0.0, False
         while True:
             with contextlib.suppress(LabError, ConnectionError):
-                stream = self.lab.events(node)
-                ready.set()
-                async for event in stream:
-                    self.seen.append(event)
-                    self._changed.set()
+                async for event in self.lab.events(node, replay=replay, begun=ready):
+                    if event["at"] > last:
+                        last = event["at"]
+                        self.seen.append(event)
+                        self._changed.set()
             ready.set()
-            await asyncio.sleep(0.2)
+            replay = True
+            await asyncio.sleep(RECONNECT_S)
 
     async def follow_routes(self, node: str, ready: asyncio.Event) -> None:
         """Wake on each change of a router's routes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from dmvpn_lab.backends.base import Backend
 from dmvpn_lab.backends.netns import NetnsBackend
@@ -19,5 +20,5 @@ def backend(name: str) -> Backend:
     if root is None:
         from dmvpn_lab.machine.build import node_root
 
-        root = str(node_root(lambda text: print(f"dmvpn-lab: {text}", flush=True)))
+        root = str(node_root(lambda text: print(f"dmvpn-lab: {text}", file=sys.stderr, flush=True)))
     return NetnsBackend(root)
