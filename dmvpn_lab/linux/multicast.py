@@ -66,7 +66,7 @@ class MulticastTap:
 
     def __init__(self, interface: str, subnet: IPv4Network) -> None:
         self._interface = interface
-        self._peers: tuple[bytes, ...] = ()
+        self._peers: frozenset[IPv4Address] = frozenset()
         self.copies: Counter[IPv4Address] = Counter()
         """Copies sent, by NBMA address; of present peers only."""
         self.packets = 0
@@ -89,8 +89,9 @@ class MulticastTap:
 
     def set_peers(self, peers: frozenset[IPv4Address]) -> None:
         """The whole set of NBMA addresses that get a copy from now on."""
-        self._peers = tuple(peer.packed for peer in sorted(peers))
-        self.copies = Counter({peer: self.copies[peer] for peer in peers})
+        for gone in self._peers - peers:
+            del self.copies[gone]
+        self._peers = peers
 
     def pump(self) -> None:
         """Copy the packets that are there, at most BATCH. Raises OSError."""
@@ -116,7 +117,7 @@ class MulticastTap:
                 self.failures += 1  # one peer's trouble is not the others'
             else:
                 self.sent += 1
-                self.copies[IPv4Address(peer)] += 1
+                self.copies[peer] += 1
 
 
 def _unfinished(ancillary: list[tuple[int, int, bytes]]) -> bool:

@@ -35,6 +35,7 @@ class Cache:
     def __init__(self, limit: int = CACHE_LIMIT) -> None:
         self._bindings: dict[IPv4Address, Binding] = {}
         self._limit = limit
+        self._registered: dict[str, dict[IPv4Address, int]] = {}
         self._next_expiry: float | None = None
 
     def __iter__(self) -> Iterator[Binding]:
@@ -52,10 +53,20 @@ class Cache:
         """Whether one more address would be over the limit."""
         return len(self._bindings) >= self._limit
 
+    def registered(self, interface: str) -> dict[IPv4Address, int]:
+        """The NBMA addresses of a tunnel's dynamic bindings, each with how many it has.
+
+        Kept up to date and not counted anew: a hub asks at each of thousands of registrations.
+        """
+        return self._registered.setdefault(interface, {})
+
     def bind(self, binding: Binding) -> Binding | None:
         """Add or replace; returns what was there before."""
         previous = self._bindings.get(binding.protocol)
         self._bindings[binding.protocol] = binding
+        self._count(binding, 1)
+        if previous is not None:
+            self._count(previous, -1)
         if binding.expires is not None:
             sooner = self._next_expiry is None or binding.expires < self._next_expiry
             self._next_expiry = binding.expires if sooner else self._next_expiry
@@ -63,7 +74,10 @@ class Cache:
 
     def remove(self, protocol: IPv4Address) -> Binding | None:
         """Forget an address; returns what was there."""
-        return self._bindings.pop(protocol, None)
+        gone = self._bindings.pop(protocol, None)
+        if gone is not None:
+            self._count(gone, -1)
+        return gone
 
     def expire(self, now: float) -> list[Binding]:
         """Remove and return what has run out, oldest first."""
@@ -71,7 +85,7 @@ class Cache:
             return []
         gone = [b for b in self if b.expires is not None and b.expires <= now]
         for binding in gone:
-            del self._bindings[binding.protocol]
+            self.remove(binding.protocol)
         left = [b.expires for b in self if b.expires is not None]
         self._next_expiry = min(left, default=None)
         return sorted(gone, key=lambda b: b.expires or 0.0)
@@ -79,3 +93,13 @@ class Cache:
     def deadline(self) -> float | None:
         """When `expire` should be called next; never later than the first expiry."""
         return self._next_expiry
+
+    def _count(self, binding: Binding, change: int) -> None:
+        if binding.static:
+            return
+        counts = self.registered(binding.interface)
+        count = counts.get(binding.nbma, 0) + change
+        if count:
+            counts[binding.nbma] = count
+        else:
+            del counts[binding.nbma]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -27,6 +28,8 @@ class Tunnel:
     registrations: list[Registration] = field(init=False)
     counters: TunnelCounters = field(default_factory=TunnelCounters)
     _multicast: frozenset[IPv4Address] = frozenset()
+    _multicast_names: list[str] = field(default_factory=list)
+    """The same, sorted as strings."""
 
     def __post_init__(self) -> None:
         self.registrations = [Registration(nhs) for nhs in self.config.nhs]
@@ -38,9 +41,13 @@ class Tunnel:
 
     def multicast_actions(self) -> list[Action]:
         """What to do if the multicast set is not what it was."""
-        peers = frozenset(multicast.peers(self.config, self.cache))
-        if peers == self._multicast:
+        before, peers = self._multicast, multicast.members(self.config, self.cache.registered(self.name))
+        if peers == before:
             return []
         self._multicast = peers
-        facts = {"interface": self.name, "peers": sorted(map(str, peers))}
+        for gone in before - peers:
+            self._multicast_names.remove(str(gone))
+        for new in peers - before:
+            insort(self._multicast_names, str(new))
+        facts = {"interface": self.name, "peers": list(self._multicast_names)}
         return [SetMulticastPeers(self.name, peers), Notify("multicast-changed", facts)]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.multicast import peers
+from ipaddress import IPv4Address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmvpn_lab.nhrp.cache import Binding, Cache
+from dmvpn_lab.nhrp.multicast import members, peers
 from tests.unit.nhrp.builders import (
     HUB,
     HUB_NBMA,
@@ -66,3 +71,20 @@ def test_the_set_follows_registrations_and_expiry() -> None:
 def test_an_unchanged_set_is_not_set_again() -> None:
     made = hub(map_multicast_dynamic=False)
     assert "multicast-changed" not in events(deliver(made, request()))
+
+
+@given(st.lists(st.tuples(st.integers(2, 6), st.integers(1, 3), st.booleans(), st.booleans())), st.booleans())
+def test_the_counted_set_is_always_the_set_that_the_bindings_make(
+    steps: list[tuple[int, int, bool, bool]], dynamic: bool
+) -> None:
+    cache = Cache()
+    config = hub_config(map_multicast=(OTHER_NBMA,), map_multicast_dynamic=dynamic)
+    for at, (host, line, static, remove) in enumerate(steps):
+        protocol, nbma = IPv4Address(f"10.0.0.{host}"), IPv4Address(f"172.16.{line}.1")
+        if remove:
+            cache.remove(protocol)
+        else:
+            expires = None if static else at + 3.0
+            cache.bind(Binding(TUNNEL, protocol, nbma, at, static=static, expires=expires))
+        cache.expire(float(at))
+        assert members(config, cache.registered(TUNNEL)) == peers(config, cache).keys()
