@@ -9,6 +9,9 @@ PY       := $(VENV)/bin/python
 LAB      := $(VENV)/bin/dmvpn-lab
 READY    := $(VENV)/.ready
 
+SHELL       := bash
+.SHELLFLAGS := -o pipefail -c
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lab-up lab-down test test-all lint unit live bench docs wheel clean
 
