@@ -35,7 +35,7 @@ class Control:
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._history: deque[bytes] = deque(maxlen=HISTORY)
+        self._history: deque[Line] = deque(maxlen=HISTORY)
         self._clients: set[Client] = set()
         self._server: asyncio.Server | None = None
         self._path = Path()
@@ -63,10 +63,12 @@ class Control:
 
     def publish(self, name: str, facts: dict[str, Any]) -> None:
         """Give an event its time and pass it on."""
-        line = _encode({"v": answers.VERSION, "event": name, "at": time.time(), **facts})
-        self._history.append(line)
-        for client in tuple(self._clients):
-            if client.subscribed:
+        event = {"v": answers.VERSION, "event": name, "at": time.time(), **facts}
+        self._history.append(event)
+        subscribers = [client for client in self._clients if client.subscribed]
+        if subscribers:  # without one, nobody pays for the encoding
+            line = _encode(event)
+            for client in subscribers:
                 client.write(line)
 
     def add(self, client: Client) -> None:
@@ -77,7 +79,7 @@ class Control:
         """A client is gone."""
         self._clients.discard(client)
 
-    def answer(self, request: Line) -> tuple[Line, list[bytes] | None]:
+    def answer(self, request: Line) -> tuple[Line, list[Line] | None]:
         """The answer to a request; for one that subscribes, also the past events it asked for."""
         number = request.get("id")
         if request.get("v") != answers.VERSION:
@@ -147,7 +149,7 @@ class Client(asyncio.Protocol):
         self.write(_encode(answer))
         if past is not None:
             for event in past:
-                self.write(event)
+                self.write(_encode(event))
             self.subscribed = True
 
 

@@ -35,7 +35,11 @@ class Reader:
 
     def unpack(self, form: struct.Struct) -> tuple[int, ...]:
         """The next fields of a fixed layout. Raises DecodeError past the end."""
-        return form.unpack(self.octets(form.size))
+        start, stop = self.offset, self.offset + form.size
+        if stop > self.end:
+            self.octets(form.size)  # raises
+        self.offset = stop
+        return form.unpack_from(self.data, start)
 
     def address(self, length: int) -> Address:
         """The next `length` octets as an address."""

@@ -151,8 +151,8 @@ def encode(packet: Packet) -> bytes:
     size = FIXED_HEADER_LENGTH + len(body) + len(tail)
     head = (packet.afn, packet.protocol_type, packet.snap, packet.hop_count, size)
     rest = (extensions_at, VERSION, packet.type, len(nbma), len(packet.nbma_subaddress))
-    whole = checksum(HEADER.pack(*head, 0, *rest) + body + tail)
-    return HEADER.pack(*head, whole, *rest) + body + tail
+    whole = HEADER.pack(*head, 0, *rest) + body + tail
+    return b"".join((whole[:12], checksum(whole).to_bytes(2, "big"), whole[14:]))
 
 
 def extension_offset(data: bytes, packet: Packet, kind: int) -> int:

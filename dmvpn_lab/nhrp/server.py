@@ -23,6 +23,13 @@ PENDING_LIMIT = 8192
 """Registrations that wait for the kernel at the most; more are dropped and will be sent again."""
 
 
+Key = tuple[str, int, int, int]
+"""Equal for a request and its retransmissions: tunnel, protocol and NBMA address, request ID.
+
+Numbers, because an address takes five times as long to hash.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A registration that waits for the kernel's verdict."""
@@ -30,13 +37,9 @@ class Pending:
     tunnel: Tunnel
     request: Packet
     verdict: Verdict
-    renewal: bool
-    """The address had a binding when the kernel was asked."""
-
-    @property
-    def key(self) -> tuple[str, IPv4Address, IPv4Address, int]:
-        """Equal for a request and its retransmissions."""
-        return self.tunnel.name, self.verdict.protocol, self.verdict.nbma, self.request.request_id
+    existing: Binding | None
+    """What the address had when the kernel was asked."""
+    key: Key
 
 
 class Server:
@@ -45,7 +48,7 @@ class Server:
     def __init__(self, tunnels: Mapping[str, Tunnel]) -> None:
         self._tunnels = tunnels
         self._pending: dict[int, Pending] = {}
-        self._asking: set[tuple[str, IPv4Address, IPv4Address, int]] = set()
+        self._asking: set[Key] = set()
         self._token = 0
 
     def registration(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
@@ -62,12 +65,12 @@ class Server:
         if nhs.is_late(request, outer, existing, now):
             tunnel.counters[counters.LATE_REQUEST] += 1
             return []
-        pending = Pending(tunnel, request, verdict, existing is not None)
-        if pending.key in self._asking or len(self._pending) >= PENDING_LIMIT:
+        key = (tunnel.name, int(verdict.protocol), int(outer), request.request_id)
+        if key in self._asking or len(self._pending) >= PENDING_LIMIT:
             return []
-        self._asking.add(pending.key)
+        self._asking.add(key)
         self._token += 1
-        self._pending[self._token] = pending
+        self._pending[self._token] = Pending(tunnel, request, verdict, existing, key)
         return [InstallNeighbour(tunnel.name, verdict.protocol, outer, self._token)]
 
     def installed(self, token: int, ok: bool, now: float) -> list[Action]:
@@ -80,21 +83,28 @@ class Server:
         if not ok:
             tunnel.counters[counters.NEIGHBOUR_REFUSED] += 1
             return self._refuse(tunnel, request, verdict, CieCode.INSUFFICIENT_RESOURCES)
-        # Another request may have been answered while the kernel was asked.
         existing = tunnel.cache.get(verdict.protocol)
+        if existing is not pending.existing or (existing is None and tunnel.cache.full):
+            stopped = self._overtaken(pending, existing, now)
+            if stopped is not None:
+                return stopped
+        return self._accept(pending, existing, now)
+
+    def _overtaken(self, pending: Pending, existing: Binding | None, now: float) -> list[Action] | None:
+        """Another request was answered while the kernel was asked: judge anew. None: still good."""
+        tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
         if nhs.is_late(request, verdict.nbma, existing, now):
             tunnel.counters[counters.LATE_REQUEST] += 1
             return self._put_back(tunnel, verdict.protocol)
         again = nhs.judge(request, verdict.nbma, tunnel.config, tunnel.cache)
-        if again is not None and again.code != CieCode.SUCCESS:
-            back = self._put_back(tunnel, verdict.protocol)
-            return [*back, *self._refuse(tunnel, request, verdict, again.code)]
-        return self._accept(pending, now)
+        if again is None or again.code == CieCode.SUCCESS:
+            return None
+        back = self._put_back(tunnel, verdict.protocol)
+        return [*back, *self._refuse(tunnel, request, verdict, again.code)]
 
-    def _accept(self, pending: Pending, now: float) -> list[Action]:
+    def _accept(self, pending: Pending, previous: Binding | None, now: float) -> list[Action]:
         """Bind, and say so."""
         tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
-        previous = tunnel.cache.get(verdict.protocol)
         here = (tunnel.name, verdict.nbma)
         kept = previous is not None and (previous.interface, previous.nbma) == here
         tunnel.cache.bind(
@@ -119,7 +129,7 @@ class Server:
         }
         # Multicast first: when the client hears Success, the server's hellos are on their way.
         changes = [] if kept else [*self._moved(previous, tunnel), *tunnel.multicast_actions()]
-        if previous is None and pending.renewal:
+        if previous is None and pending.existing is not None:
             # It ran out while the kernel was asked, and took the neighbour with it.
             changes.insert(0, InstallNeighbour(tunnel.name, verdict.protocol, verdict.nbma))
         reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma)
