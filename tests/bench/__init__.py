@@ -1,0 +1,1 @@
+"""`make bench`: figures of the agent and of whole labs, one file a measurement."""
