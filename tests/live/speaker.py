@@ -30,6 +30,7 @@ class Speaker:
         with router.netns.entered():
             self._socket = NhrpSocket(name)
         router.at_end.append(self.close)
+        router.ping(HUB_NBMA)  # the lines' own ARP is done: it would drop most of a burst
 
     def send(self, data: bytes | Packet, nbma: str = HUB_NBMA) -> None:
         """To a NBMA address, the hub's if not told."""

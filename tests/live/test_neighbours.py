@@ -131,7 +131,6 @@ def test_two_thousand_registrations_in_one_burst_are_all_answered_and_installed(
     at_hub = hub.start()
     at_hub.wait("agent-ready")
     speaker = Speaker(line, "10.0.0.11/16")
-    speaker.ask(speaker.registration())  # the lines' own ARP is done: it would drop most of the burst
     addresses = [IPv4Address("10.0.1.0") + number for number in range(BURST)]
     burst = [encode(speaker.registration(each, number=at)) for at, each in enumerate(addresses)]
     began = time.monotonic()
@@ -141,12 +140,11 @@ def test_two_thousand_registrations_in_one_burst_are_all_answered_and_installed(
     answers = speaker.hear_many(BURST, patience_s=60.0)
     took_s = time.monotonic() - began
     print(f"{BURST} registrations sent in {sent_s:.2f} s, answered in {took_s:.2f} s: {BURST / took_s:.0f}/s")
-    assert at_hub.counter("received-registration-request") == BURST + 1
+    assert at_hub.counter("received-registration-request") == BURST
     assert len(answers) == BURST
     assert {each.request_id for each in answers} == set(range(BURST))
     assert {each.cies[0].code for each in answers} == {0}
     installed = list_neighbours(hub.netns.netlink, hub.netns.index("tunnel0"))
-    everybody = [speaker.protocol, *addresses]  # well above 1,024
-    assert installed == dict.fromkeys(everybody, IPv4Address("172.16.1.1"))
-    assert len(at_hub.query("nhrp")) == BURST + 1
+    assert installed == dict.fromkeys(addresses, IPv4Address("172.16.1.1"))  # well above 1,024
+    assert len(at_hub.query("nhrp")) == BURST
     assert at_hub.counter("neighbour-refused") == 0

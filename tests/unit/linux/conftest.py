@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.live.namespaces import Netns, wire
+
+settings.register_profile("busy host", deadline=None)
+settings.load_profile("busy host")
 
 
 @pytest.fixture
