@@ -15,6 +15,8 @@ from dmvpn_lab.errors import UsageError
 from dmvpn_lab.nhrp.config import TunnelConfig
 
 VERSION = 1
+SECRET_LIMIT = 8
+"""Octets of Cisco's plaintext authentication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +60,34 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         raise ValueError(f"tunnel {each['name']}: mode {mode!r} is neither multipoint nor point-to-point")
     if (destination is None) != (mode == "multipoint"):
         raise ValueError(f"tunnel {each['name']}: a destination goes with point-to-point, and only there")
+    interval_s, secret = each.get("registration_interval_s"), each.get("authentication")
+    if secret is not None and not 1 <= len(secret.encode()) <= SECRET_LIMIT:
+        raise ValueError(f"tunnel {each['name']}: authentication has 1 to {SECRET_LIMIT} octets")
     return TunnelConfig(
         name=each["name"],
         mode=mode,
         source=each["source"],
         address=IPv4Interface(each["address"]),
         network_id=each["network_id"],
-        mtu=each["mtu"],
-        key=each.get("key"),
+        mtu=_number(each, "mtu", 68, 65535),
+        key=None if each.get("key") is None else _number(each, "key", 0, 0xFFFFFFFF),
         destination=None if destination is None else IPv4Address(destination),
-        authentication=each.get("authentication"),
-        holding_time_s=each["holding_time_s"],
-        registration_interval_s=each.get("registration_interval_s"),
+        authentication=secret,
+        holding_time_s=_number(each, "holding_time_s", 1, 65535),
+        registration_interval_s=None
+        if interval_s is None
+        else _number(each, "registration_interval_s", 1, 65535),
         unique=each["unique"],
         nhs=tuple(IPv4Address(nhs) for nhs in each.get("nhs", ())),
         static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
     )
+
+
+def _number(each: dict[str, Any], key: str, low: int, high: int) -> int:
+    """What fits its field on the wire or in the kernel. Raises ValueError."""
+    value = each[key]
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"tunnel {each['name']}: {key} is {value!r}, not a number from {low} to {high}")
+    return value

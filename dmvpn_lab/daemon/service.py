@@ -234,7 +234,7 @@ class Service:
     def _perform(self, actions: list[Action]) -> None:
         """The one place where the core's words become deeds. Neighbours are collected first."""
         for action in actions:
-            if not isinstance(action, InstallNeighbour | RemoveNeighbour) and self._neighbours.urgent:
+            if self._neighbours.urgent and not isinstance(action, InstallNeighbour | RemoveNeighbour):
                 self._flush()
             match action:
                 case InstallNeighbour(interface) | RemoveNeighbour(interface):

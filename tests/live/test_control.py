@@ -168,7 +168,7 @@ def test_the_last_words_of_an_agent_reach_its_subscribers(lab: World) -> None:
 
 
 def test_a_tunnel_that_the_kernel_refuses_does_not_harm_the_others(lab: World) -> None:
-    good, bad = tunnel("10.0.0.1/24"), tunnel("10.1.0.1/24", name="tunnel1", key=2, mtu=70000)
+    good, bad = tunnel("10.0.0.1/24"), tunnel("10.1.0.1/24", name="tunnel1", key=2, mtu=65500)
     control = lab.add("hub", "172.17.0.1/24", bad, good).start()
     assert control.wait("tunnel-down", interface="tunnel1")["reason"].startswith("tunnel1: ")
     assert control.wait("agent-ready")["tunnels"] == ["tunnel0"]
@@ -209,14 +209,8 @@ for pid in pids:
 
 def test_an_agent_that_was_forked_from_a_warm_parent_costs_less_than_five_megabytes(tmp_path: Path) -> None:
     count = 24
-    configs = [
-        {
-            "version": 1,
-            "control": str(tmp_path / f"{n}.sock"),
-            "tunnels": [spoke_tunnel(1) | {"source": "lo"}],
-        }
-        for n in range(count)
-    ]
+    alike = {"version": 1, "tunnels": [spoke_tunnel(1) | {"source": "lo"}]}
+    configs = [alike | {"control": str(tmp_path / f"{number}.sock")} for number in range(count)]
     farm = subprocess.Popen([sys.executable, "-c", FARM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert farm.stdin is not None
     assert farm.stdout is not None
