@@ -11,7 +11,7 @@ import socket
 import struct
 from ipaddress import IPv4Address, IPv4Network
 
-from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, Request, attribute, attributes
+from dmvpn_lab.linux.netlink import PUT, Kind, Netlink, Request, attribute, attributes
 
 _NDMSG = struct.Struct("=BxxxiHBB")
 NDA_DST = 1
@@ -35,7 +35,7 @@ def put_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Reque
     """The request that adds or replaces a mapping."""
     body = _NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
-    return Request(Kind.NEWNEIGH, Flag.CREATE | Flag.REPLACE, body)
+    return Request(Kind.NEWNEIGH, PUT, body)
 
 
 def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
@@ -49,8 +49,7 @@ def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
         destinations.append(subnet.broadcast_address)
     body = _NDMSG.pack(socket.AF_INET, index, NUD_NOARP, NTF_EXT_LEARNED, 0)
     lladdr = attribute(NDA_LLADDR, ALL_SYSTEMS.packed)
-    flags = Flag.CREATE | Flag.REPLACE
-    return [Request(Kind.NEWNEIGH, flags, body + attribute(NDA_DST, each.packed) + lladdr)
+    return [Request(Kind.NEWNEIGH, PUT, body + attribute(NDA_DST, each.packed) + lladdr)
             for each in destinations]  # fmt: skip
 
 

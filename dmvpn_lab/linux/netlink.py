@@ -80,6 +80,11 @@ class Group(IntEnum):
     IPV4_ROUTE = 7
 
 
+PUT = int(Flag.CREATE | Flag.REPLACE)
+"""Make or replace. A plain number, as a hub uses it a thousand times a second: enums add slowly."""
+_ACKNOWLEDGED = int(Flag.REQUEST | Flag.ACK)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One message to the kernel."""
@@ -222,7 +227,7 @@ class Netlink:
     def _send(self, requests: Sequence[Request], *, ack: bool = True) -> int:
         """Send as one datagram; returns the sequence number of the first."""
         first = self._sequence + 1
-        flags = Flag.REQUEST | (Flag.ACK if ack else 0)
+        flags = _ACKNOWLEDGED if ack else int(Flag.REQUEST)
         parts = []
         for request in requests:
             self._sequence += 1

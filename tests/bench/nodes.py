@@ -33,8 +33,8 @@ from tests.live.namespaces import IFLA_NET_NS_FD, VETH_INFO_PEER, Netns
 Kind = Literal["ours", "nhrpd"]
 KINDS: tuple[Kind, ...] = ("ours", "nhrpd")
 PATIENCE_S = 120.0
-LAB = "bench"
-"""The folder and the control group: `dmvpn-lab down` removes what a killed bench leaves."""
+LAB = "bench-{}"
+"""The folder and the control group of a kind: `dmvpn-lab down` removes what a killed bench leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ SPOKE = Station("spoke", IPv4Interface("172.16.1.1/24"), IPv4Interface("10.0.0.1
 class Node(Netns):
     """A router that runs: its network namespace, its processes."""
 
-    def __init__(self, station: Station, pid: int) -> None:
+    def __init__(self, lab: str, station: Station, pid: int) -> None:
+        self.lab = lab
         self.station = station
         self.pid = pid
         self.fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -77,7 +78,7 @@ class Node(Netns):
     def until_ready(self) -> None:
         """Wait for the node's word. Raises AssertionError with its log."""
         deadline = time.monotonic() + PATIENCE_S
-        log = LabFolder(LAB).path / self.station.name / "init.log"
+        log = LabFolder(self.lab).path / self.station.name / "init.log"
         while not Path(f"/proc/{self.pid}/root/run/dmvpn-lab/ready").exists():
             assert Path(f"/proc/{self.pid}").exists(), f"{self.station.name} died: {log.read_text()}"
             assert time.monotonic() < deadline, f"{self.station.name} is not ready: {log.read_text()}"
@@ -95,13 +96,14 @@ class World:
 @contextlib.contextmanager
 def running(kind: Kind, *stations: Station) -> Iterator[World]:
     """Routers of a kind, ready; the first one is on the ISP's eth1, the second on eth2."""
-    _remove()
+    lab = LAB.format(kind)
+    _remove(lab)
     isp = Netns()
     isp.sysctl("net.ipv4.ip_forward", "1" if len(stations) > 1 else "0")
     nodes: dict[str, Node] = {}
     try:
-        for station, pid in _fork(kind, stations).items():
-            nodes[station.name] = Node(station, pid)
+        for station, pid in _fork(lab, kind, stations).items():
+            nodes[station.name] = Node(lab, station, pid)
         for line, node in enumerate(nodes.values(), 1):
             _wire(isp, f"eth{line}", node)
             if kind == "nhrpd":
@@ -112,17 +114,17 @@ def running(kind: Kind, *stations: Station) -> Iterator[World]:
     finally:
         for each in (isp, *nodes.values()):
             each.close()
-        _remove()
+        _remove(lab)
 
 
-def _remove() -> None:
-    Cgroup(LAB).kill()
-    LabFolder(LAB).remove()
+def _remove(lab: str) -> None:
+    Cgroup(lab).kill()
+    LabFolder(lab).remove()
 
 
-def _fork(kind: Kind, stations: tuple[Station, ...]) -> dict[Station, int]:
+def _fork(lab: str, kind: Kind, stations: tuple[Station, ...]) -> dict[Station, int]:
     """As the netns backend does, from a warm parent in a control group."""
-    folder, cgroup = LabFolder(LAB), Cgroup(LAB)
+    folder, cgroup = LabFolder(lab), Cgroup(lab)
     folder.create()
     for station in stations:
         for path, text in _files(kind, station).items():

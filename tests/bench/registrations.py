@@ -9,77 +9,105 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench import nodes
 from tests.bench.figures import Figure, say
-from tests.bench.generator import Generator, Outcome
+from tests.bench.generator import WINDOW, Generator, Outcome
 from tests.bench.memory import Memory, memory_of
 from tests.bench.nodes import KINDS, Kind, Node
 
-GROUP = "registrations"
 NEW_AT_MOST, REFRESH_AT_MOST = 0.5, 1.0
 """Goals: our node's CPU time for each of nhrpd's seconds."""
 QUIET_S = 0.5
+SLICES = 5
 THRESHOLDS = Path("/proc/sys/net/ipv4/neigh/default")
 ROOM = 65536
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
-    """One stream and what it cost."""
+    """One stream, sent in slices, and what it cost."""
 
-    outcome: Outcome
-    cpu_s: dict[str, float]
+    requests: int = 0
+    answered: int = 0
+    seconds: float = 0.0
+    """While requests were open."""
+    cpu_s: Counter[str] = field(default_factory=Counter)
     """CPU seconds of each process of the node."""
+
+    def add(self, outcome: Outcome, before: dict[str, float], after: dict[str, float]) -> None:
+        """A slice."""
+        self.requests += outcome.requests
+        self.answered += len(outcome.answers)
+        self.seconds += outcome.seconds
+        for name, spent in after.items():
+            self.cpu_s[name] += spent - before[name]
 
     @property
     def a_thousand(self) -> float:
         """CPU seconds of the whole node a thousand answered registrations."""
-        return 1000 * sum(self.cpu_s.values()) / max(1, len(self.outcome.answers))
+        return 1000 * sum(self.cpu_s.values()) / max(1, self.answered)
 
 
-Runs = dict[tuple[str, int], Run]
-"""(`first`, `refresh` or `burst`; spokes) -> run."""
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """One kind of hub and the generator before it."""
+
+    kind: Kind
+    node: Node
+    generator: Generator
+    runs: dict[tuple[str, int], Run] = field(default_factory=dict)
+    """(`first`, `refresh` or `burst`; spokes) -> what it cost."""
+
+    def register(self, what: str, spokes: int, first: int, count: int, window: int = WINDOW) -> None:
+        """Send a slice of a run."""
+        before = _when_quiet(self.node)
+        outcome = self.generator.run(first, count, window)
+        self.runs.setdefault((what, spokes), Run()).add(outcome, before, _when_quiet(self.node))
+
+    def memory(self) -> Memory:
+        """Of the process that speaks NHRP."""
+        return memory_of(self.node.processes()["agent" if self.kind == "ours" else "nhrpd"])
 
 
 def measure(sizes: tuple[int, ...], burst: int) -> list[Figure]:
     """Both kinds of hub, at each size, and the burst at the largest."""
-    with room_for_neighbours():
-        found = {kind: _kind(kind, sizes, burst) for kind in KINDS}
     figures = []
-    for kind, (runs, memory) in found.items():
-        for (what, spokes), run in runs.items():
-            figures += _figures(kind, f"{what}, {spokes} spokes", run)
-        who = "agent" if kind == "ours" else "nhrpd"
-        figures.append(Figure(GROUP, f"{kind}: {who} after all of that, Pss", memory.pss_mb, "MB"))
-    return [*figures, *_ratios(found["ours"][0], found["nhrpd"][0])]
-
-
-def _kind(kind: Kind, sizes: tuple[int, ...], burst: int) -> tuple[Runs, Memory]:
-    """The runs of one kind of hub; a fresh hub for each size."""
-    runs: Runs = {}
     for spokes in sizes:
-        say(f"registrations: {kind}, {spokes} spokes")
-        with nodes.running(kind, nodes.HUB) as world, contextlib.closing(Generator(world)) as generator:
-            hub = world.nodes["hub"]
-            generator.until_served()
-            runs["first", spokes] = _run(hub, generator, 0, spokes)
-            runs["refresh", spokes] = _run(hub, generator, 0, spokes)
+        with room_for_neighbours(), contextlib.ExitStack() as stack:
+            hubs = [_hub(kind, stack) for kind in KINDS]
+            for what in ("first", "refresh"):
+                say(f"registrations: {spokes} spokes, {what}")
+                _by_turns(hubs, what, spokes)
             if spokes == max(sizes):
-                say(f"registrations: {kind}, {burst} more at once")
-                runs["burst", burst] = _run(hub, generator, spokes, burst, window=burst)
-            memory = memory_of(hub.processes()["agent" if kind == "ours" else "nhrpd"])
-    return runs, memory
+                for hub in hubs:
+                    say(f"registrations: {hub.kind}, {burst} more at once")
+                    hub.register("burst", burst, spokes, burst, window=burst)
+            where = f"registrations, {spokes:,} spokes"
+            for hub in hubs:
+                figures += _figures(hub, where)
+            figures += _ratios(*hubs, where)
+    return figures
 
 
-def _run(hub: Node, generator: Generator, first: int, spokes: int, **more: int) -> Run:
-    before = _when_quiet(hub)
-    outcome = generator.run(first, spokes, **more)
-    after = _when_quiet(hub)
-    return Run(outcome, {name: spent - before[name] for name, spent in after.items()})
+def _hub(kind: Kind, stack: contextlib.ExitStack) -> Hub:
+    """A hub that answers."""
+    world = stack.enter_context(nodes.running(kind, nodes.HUB))
+    generator = stack.enter_context(contextlib.closing(Generator(world)))
+    generator.until_served()
+    return Hub(kind, world.nodes["hub"], generator)
+
+
+def _by_turns(hubs: list[Hub], what: str, spokes: int) -> None:
+    """Slices by turns: what else the processors do meanwhile falls on both hubs alike."""
+    slice_ = max(1, spokes // SLICES)
+    for first in range(0, spokes, slice_):
+        for hub in hubs:
+            hub.register(what, spokes, first, min(slice_, spokes - first))
 
 
 def _when_quiet(hub: Node) -> dict[str, float]:
@@ -107,19 +135,21 @@ def room_for_neighbours() -> Iterator[None]:
             (THRESHOLDS / name).write_text(value)
 
 
-def _figures(kind: Kind, what: str, run: Run) -> list[Figure]:
-    at_most = 0 if kind == "ours" else None
-    lost = Figure(GROUP, f"{kind}: {what}: lost", run.outcome.lost, "requests", at_most)
-    rate = len(run.outcome.answers) / run.outcome.seconds if run.outcome.seconds else None
-    shares = ", ".join(f"{name} {1000 * spent / run.outcome.requests:.2f}"
-                       for name, spent in sorted(run.cpu_s.items()) if spent >= 0.01)  # fmt: skip
-    return [lost, Figure(GROUP, f"{kind}: {what}", rate, "1/s"),
-            Figure(GROUP, f"{kind}: {what}: CPU", run.a_thousand, "CPU s / 1,000", note=shares)]  # fmt: skip
+def _figures(hub: Hub, where: str) -> Iterator[Figure]:
+    for (what, spokes), run in hub.runs.items():
+        name = f"{hub.kind}: {what}" if what != "burst" else f"{hub.kind}: {spokes:,} more at once"
+        shares = ", ".join(f"{who} {1000 * spent / run.requests:.2f}"
+                           for who, spent in sorted(run.cpu_s.items()) if spent >= 0.01)  # fmt: skip
+        rate = run.answered / run.seconds if run.seconds else None
+        yield Figure(where, f"{name}: lost", run.requests - run.answered, "requests",
+                     0 if hub.kind == "ours" else None)  # fmt: skip
+        yield Figure(where, name, rate, "1/s")
+        yield Figure(where, f"{name}: CPU", run.a_thousand, "CPU s / 1,000", note=shares)
+    yield Figure(where, f"{hub.kind}: memory after these, Pss", hub.memory().pss_mb, "MB")
 
 
-def _ratios(ours: Runs, theirs: Runs) -> Iterator[Figure]:
-    for (what, spokes), run in ours.items():
-        other = theirs[what, spokes]
+def _ratios(ours: Hub, theirs: Hub, where: str) -> Iterator[Figure]:
+    for (what, spokes), run in ours.runs.items():
+        ratio = run.a_thousand / theirs.runs[what, spokes].a_thousand
         at_most = REFRESH_AT_MOST if what == "refresh" else NEW_AT_MOST
-        yield Figure(GROUP, f"ours / nhrpd: {what}, {spokes} spokes: CPU",
-                     run.a_thousand / other.a_thousand, "ratio", at_most)  # fmt: skip
+        yield Figure(where, f"ours / nhrpd: {what}: CPU", ratio, "ratio", at_most)
