@@ -6,13 +6,14 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from dmvpn_lab.spec import validate
+from dmvpn_lab.spec import transform, validate
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
     CloudPlan,
     Endpoint,
     InterfacePlan,
+    IpsecPlan,
     LinkPlan,
     NodePlan,
     Plan,
@@ -85,6 +86,22 @@ def _cloud(name: str, cloud: Cloud) -> CloudPlan:
         mtu=cloud.mtu,
         tcp_mss=cloud.mtu - TCP_HEADERS,
         routing=_routing(cloud.routing),
+        ipsec=_ipsec(cloud),
+    )
+
+
+def _ipsec(cloud: Cloud) -> IpsecPlan | None:
+    settings = cloud.ipsec
+    if settings is None:
+        return None
+    rule = transform.parse(settings.transform_set)
+    return IpsecPlan(
+        ike=settings.ike,
+        ike_proposal=rule.ike if settings.ike == 2 else rule.ike_1,
+        esp_proposal=rule.esp,
+        pre_shared_key=settings.pre_shared_key,
+        dpd_s=settings.dpd,
+        lifetime_s=settings.lifetime,
     )
 
 

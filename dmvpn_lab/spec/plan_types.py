@@ -56,6 +56,19 @@ class RoutingPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class IpsecPlan:
+    """The protection of a cloud's tunnels."""
+
+    ike: Literal[1, 2]
+    ike_proposal: str
+    """In charon's words, as the next."""
+    esp_proposal: str
+    pre_shared_key: str | None
+    dpd_s: int
+    lifetime_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class CloudPlan:
     """One DMVPN."""
 
@@ -71,6 +84,8 @@ class CloudPlan:
     mtu: int
     tcp_mss: int
     routing: RoutingPlan
+    ipsec: IpsecPlan | None = None
+    """None: GRE goes in clear."""
 
 
 @dataclass(frozen=True, slots=True)
