@@ -20,7 +20,7 @@ from dmvpn_lab.ipsec.sa import ChildSa
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """After failure 1, 2 ... of a negotiation."""
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 """A negotiation that says nothing so long is asked for again; charon takes the second as the first."""
 SUSPICION_S = 0.05
 """A state that vanished from the kernel so long without charon's word was taken by somebody else."""
@@ -119,9 +119,8 @@ class Protector:
             self._wishes[child.peer] = Wish()
         if len(self._identities(child.peer)) > 1:
             self._conflicts.setdefault(child.peer, now + CONFLICT_S)
-        actions = self._tell_secured(child)
-        actions.append(Tell("ipsec-up", facts(child)))
-        return actions + self._reap(child.peer)
+        told: list[Action] = [Tell("ipsec-up", facts(child))]
+        return told + self._tell_secured(child) + self._reap(child.peer)
 
     def child_down(self, number: int, now: float) -> list[Action]:
         """A child is gone, by whosever wish."""

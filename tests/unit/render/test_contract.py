@@ -53,6 +53,7 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
             static_maps=tuple((each.protocol, each.nbma) for each in planned.static_maps),
             map_multicast=planned.map_multicast,
             map_multicast_dynamic=planned.map_multicast_dynamic,
+            protected=cloud.ipsec is not None,
         )
 
 
@@ -81,7 +82,7 @@ def test_each_service_finds_the_file_that_it_is_given(name: str, each: NodePlan)
 @pytest.mark.parametrize(("name", "each"), NODES)
 def test_what_a_service_waits_for_is_in_a_folder_that_is_made(name: str, each: NodePlan) -> None:
     read = configured(PLANS[name], each)
-    made = {"/run/dmvpn-lab", *(path for path, _ in read.directories)}
+    made = {"/run", "/run/dmvpn-lab", *(path for path, _ in read.directories)}
     for service in read.services:
         if service.ready is not None:
             assert str(PurePosixPath(service.ready).parent) in made
