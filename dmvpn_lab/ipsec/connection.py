@@ -26,9 +26,16 @@ def peer_of(name: str) -> IPv4Address | None:
     return IPv4Address(name.removeprefix("peer-")) if name.startswith("peer-") else None
 
 
-def connection(config: IpsecConfig, local: IPv4Address, peer: IPv4Address | None) -> dict[str, Any]:
-    """The message of `load-conn`."""
-    theirs = config.peer_identity if peer is None else config.peers.get(peer, config.peer_identity)
+def connection(
+    config: IpsecConfig, local: IPv4Address, peer: IPv4Address | None, identity: str | None = None
+) -> dict[str, Any]:
+    """The message of `load-conn`.
+
+    `identity` is that of a peer which came by itself and is called back, once: it may have left.
+    """
+    theirs = identity or config.peer_identity
+    if peer is not None and identity is None:
+        theirs = config.peers.get(peer, config.peer_identity)
     child = {
         "mode": "transport",
         "local_ts": ["dynamic[gre]"],
@@ -50,7 +57,7 @@ def connection(config: IpsecConfig, local: IPv4Address, peer: IPv4Address | None
             "unique": "replace",
             "rekey_time": f"{config.ike_lifetime_s}s",
             "dpd_delay": f"{config.dpd_s}s",
-            "keyingtries": "0",
+            "keyingtries": "0" if identity is None else "1",
             "local": {"auth": config.authentication, "id": config.identity},
             "remote": {"auth": config.authentication, "id": theirs},
             "children": {CHILD: child},

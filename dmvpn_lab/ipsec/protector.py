@@ -99,7 +99,7 @@ class Protector:
                                  for number, each in enumerate(self._config.secrets)]  # fmt: skip
         for child in self.children.values():
             actions += self._tell_secured(child)
-        return actions + self._load(now)
+        return [*actions, *self._load(now), *self._call_back()]
 
     def disconnected(self) -> None:
         """charon is gone. Its states may still carry traffic, so nobody is lost yet."""
@@ -213,6 +213,18 @@ class Protector:
             actions.append(Ask("load-conn", connection.connection(self._config, self.local, None)))
         for peer in sorted(self._wishes):
             actions += self._begin(self.local, peer, now)
+        return actions
+
+    def _call_back(self) -> list[Action]:
+        """Initiate to the peers that came by themselves to an earlier charon.
+
+        They would notice by DPD only that their IKE SA is nobody's any more.
+        """
+        actions: list[Action] = []
+        for (local, peer), identity in self._secured.items():
+            if local == self.local and peer not in self._wishes and not self._with(peer):
+                load = connection.connection(self._config, local, peer, identity)
+                actions += [Ask("load-conn", load), Ask("initiate", connection.initiate(peer))]
         return actions
 
     def _begin(self, local: IPv4Address, peer: IPv4Address, now: float) -> list[Action]:
