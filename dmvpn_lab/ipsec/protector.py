@@ -26,6 +26,8 @@ SUSPICION_S = 0.05
 """A state that vanished from the kernel so long without charon's word was taken by somebody else."""
 REAP_S = 15.0
 """States of an earlier charon may carry their peers' traffic so long; then they are deleted."""
+CALL_BACK_S = 30.0
+"""A charon that restarts calls peers back that left in so many seconds before: it may have sent them."""
 CONFLICT_S = 3.0
 """Two identities at one address so long are no address on its way from one to the other."""
 
@@ -51,6 +53,8 @@ class Protector:
         self._loaded = False
         """charon answers and has our connections."""
         self._secured: dict[tuple[IPv4Address, IPv4Address], str] = {}
+        self._left: dict[IPv4Address, tuple[str, float]] = {}
+        """Peers that had come by themselves and were lost: identity, and when."""
         self._stale: frozenset[StateId] = frozenset()
         self._reap_due: float | None = None
         self._established: set[str] = set()
@@ -99,7 +103,7 @@ class Protector:
                                  for number, each in enumerate(self._config.secrets)]  # fmt: skip
         for child in self.children.values():
             actions += self._tell_secured(child)
-        return [*actions, *self._load(now), *self._call_back()]
+        return [*actions, *self._load(now), *self._call_back(now)]
 
     def disconnected(self) -> None:
         """charon is gone. Its states may still carry traffic, so nobody is lost yet."""
@@ -115,6 +119,7 @@ class Protector:
         self.children[child.number] = child
         if child.local != self.local:
             return []
+        self._left.pop(child.peer, None)
         if child.peer in self._wishes:
             self._wishes[child.peer] = Wish()
         if len(self._identities(child.peer)) > 1:
@@ -133,7 +138,9 @@ class Protector:
             return self._tell_secured(left[-1])
         self._secured.pop((child.local, child.peer), None)
         actions: list[Action] = [PeerLost(child.local, child.peer), Tell("ipsec-down", facts(child))]
-        if self._loaded and child.peer in self._wishes:
+        if child.peer not in self._wishes:
+            self._left[child.peer] = (child.identity, now)
+        elif self._loaded:
             actions += self._initiate(child.peer, now)
         return actions
 
@@ -215,15 +222,21 @@ class Protector:
             actions += self._begin(self.local, peer, now)
         return actions
 
-    def _call_back(self) -> list[Action]:
+    def _call_back(self, now: float) -> list[Action]:
         """Initiate to the peers that came by themselves to an earlier charon.
 
-        They would notice by DPD only that their IKE SA is nobody's any more.
+        They would notice by DPD only that their IKE SA is nobody's any more, or go on asking a
+        charon that ended in the middle of its answer.
         """
+        if self.local is None:
+            return []
+        known = {peer: who for peer, (who, at) in self._left.items() if now - at < CALL_BACK_S}
+        known |= {peer: who for (local, peer), who in self._secured.items() if local == self.local}
+        self._left = {}
         actions: list[Action] = []
-        for (local, peer), identity in self._secured.items():
-            if local == self.local and peer not in self._wishes and not self._with(peer):
-                load = connection.connection(self._config, local, peer, identity)
+        for peer, identity in sorted(known.items()):
+            if peer not in self._wishes and not self._with(peer):
+                load = connection.connection(self._config, self.local, peer, identity)
                 actions += [Ask("load-conn", load), Ask("initiate", connection.initiate(peer))]
         return actions
 

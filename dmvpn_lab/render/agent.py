@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from dmvpn_lab.render import ipsec
+from dmvpn_lab.render.identity import owners
 from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
@@ -21,6 +22,7 @@ def agent(plan: Plan, node: NodePlan) -> str:
 
 def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
     cloud = plan.cloud(tunnel.cloud)
+    bound = cloud.ipsec is not None and cloud.ipsec.bind_identity
     return {
         "name": tunnel.name,
         "mode": tunnel.mode,
@@ -39,4 +41,5 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
         "map_multicast_dynamic": tunnel.map_multicast_dynamic,
         "protected": cloud.ipsec is not None,
+        "owners": owners(plan, cloud.name) if tunnel.role == "hub" and bound else None,
     }

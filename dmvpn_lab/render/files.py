@@ -16,8 +16,7 @@ def _files(plan: Plan, each: NodePlan) -> dict[str, str]:
     if each.tunnels:
         found[agent.PATH] = agent.agent(plan, each)
         found |= node.routing(plan, each).files
-    if ipsec.protection(plan, each) is not None:
-        found[ipsec.PATH] = ipsec.strongswan_conf()
+    found |= ipsec.files(plan, each)
     if each.kind == "isp":
         found |= {dhcp.server_path(a): dhcp.server(a) for a in plan.access if a.dynamic}
     for interface in each.interfaces:

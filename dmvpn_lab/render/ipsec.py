@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dmvpn_lab.render import credentials
+from dmvpn_lab.render.identity import domain, identity
 from dmvpn_lab.routing.base import Program
 from dmvpn_lab.spec.plan_types import IpsecPlan, NodePlan, Plan
 
@@ -59,14 +61,12 @@ def program() -> Program:
     return Program("charon", ("/usr/lib/ipsec/charon",), ready=READY, restart=True)
 
 
-def identity(plan: Plan, node: NodePlan) -> str:
-    """A router's IKE identity: a domain name, so that it stays when the address changes."""
-    return f"{node.name}.{domain(plan)}"
-
-
-def domain(plan: Plan) -> str:
-    """Of all identities of a lab. `.test` is nobody's (RFC 6761)."""
-    return f"{plan.lab}.test"
+def files(plan: Plan, node: NodePlan) -> dict[str, str]:
+    """What charon and the agent read; nothing in a router without protection."""
+    profile = protection(plan, node)
+    if profile is None:
+        return {}
+    return {PATH: strongswan_conf(), **credentials.files(plan, node, profile)}
 
 
 def agent(plan: Plan, node: NodePlan) -> dict[str, Any] | None:
@@ -74,16 +74,18 @@ def agent(plan: Plan, node: NodePlan) -> dict[str, Any] | None:
     profile = protection(plan, node)
     if profile is None:
         return None
+    certificates = profile.authentication == "certificates"
     return {
         "source": node.tunnels[0].source,
         "identity": identity(plan, node),
         "ike": profile.ike,
         "proposals": [profile.ike_proposal],
         "esp_proposals": [profile.esp_proposal],
-        "authentication": "psk",
-        "secrets": [{"data": profile.pre_shared_key, "owners": []}],
+        "authentication": "pubkey" if certificates else "psk",
+        "secrets": credentials.secrets(plan, node, profile),
+        "certificates": [credentials.CA, credentials.CERTIFICATE, credentials.KEY] if certificates else [],
         "peers": _peers(plan),
-        "peer_identity": "%any",
+        "peer_identity": f"*.{domain(plan)}" if certificates else "%any",
         "responds": any(tunnel.role == "hub" for tunnel in node.tunnels),
         "dpd_s": profile.dpd_s,
         "lifetime_s": profile.lifetime_s,

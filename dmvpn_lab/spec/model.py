@@ -134,11 +134,18 @@ class Ipsec(Section):
         "`esp-3des esp-sha-hmac`.",
     )
     ike: Literal[1, 2] = Field(2, description="Version of IKE.")
-    authentication: Literal["pre-shared-key"] = Field(
-        "pre-shared-key", description="`pre-shared-key`: one key for the whole cloud."
+    authentication: Literal["pre-shared-key", "spoke-keys", "certificates"] = Field(
+        "pre-shared-key",
+        description="`pre-shared-key`: one key for the whole cloud. `spoke-keys`: a key for each spoke and "
+        "hub. `certificates`: of the lab's own CA. The last two are made by the program.",
     )
     pre_shared_key: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")] | None = Field(
-        None, description="The key, 1 to 128 printable characters."
+        None, description="The key of `pre-shared-key`, 1 to 128 printable characters."
+    )
+    bind_identity: Annotated[bool, Field(strict=True)] | None = Field(
+        None,
+        description="Whether a hub takes a registration of a tunnel address only from the IKE identity of "
+        "the router that has it in the topology; true where the authentication tells routers apart.",
     )
     dpd: Seconds = Field(1, description="Seconds of silence after which a peer is asked whether it lives.")
     lifetime: Annotated[int, Field(ge=10, le=86400, strict=True)] = Field(

@@ -25,6 +25,7 @@ from dmvpn_lab.spec.plan_types import (
 )
 from dmvpn_lab.spec.routing_rules import hold_of
 from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
+from dmvpn_lab.spec.rules_ipsec import binds
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
@@ -99,7 +100,9 @@ def _ipsec(cloud: Cloud) -> IpsecPlan | None:
         ike=settings.ike,
         ike_proposal=rule.ike if settings.ike == 2 else rule.ike_1,
         esp_proposal=rule.esp,
+        authentication=settings.authentication,
         pre_shared_key=settings.pre_shared_key,
+        bind_identity=binds(settings),
         dpd_s=settings.dpd,
         lifetime_s=settings.lifetime,
     )

@@ -63,7 +63,10 @@ class IpsecPlan:
     ike_proposal: str
     """In charon's words, as the next."""
     esp_proposal: str
+    authentication: Literal["pre-shared-key", "spoke-keys", "certificates"]
     pre_shared_key: str | None
+    bind_identity: bool
+    """Whether a hub takes a registration of an address from its owner's IKE identity only."""
     dpd_s: int
     lifetime_s: int
 

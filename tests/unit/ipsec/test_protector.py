@@ -11,6 +11,7 @@ import pytest
 from dmvpn_lab.ipsec.actions import Action, Ask, DeleteStates, PeerLost, PeerSecured, StateId, Tell
 from dmvpn_lab.ipsec.config import IpsecConfig, Secret
 from dmvpn_lab.ipsec.protector import (
+    CALL_BACK_S,
     CONFLICT_S,
     PATIENCE_S,
     REAP_S,
@@ -223,6 +224,29 @@ def test_states_of_an_earlier_charon_whose_peer_does_not_come_back_go_after_a_wh
     actions = made.tick(5.0 + REAP_S)
     assert DeleteStates(frozenset({old})) in actions
     assert PeerLost(HUB, SPOKE) in actions
+
+
+def test_a_charon_that_starts_again_calls_back_who_was_there_and_who_left_just_before() -> None:
+    made = hub()
+    made.child_up(coming(1, SPOKE, "a"), 1.0)
+    made.child_up(coming(2, MOVED, "b"), 1.0)
+    made.child_down(2, 90.0)
+    made.disconnected()
+    asked = [a for a in made.connected((), frozenset(), 91.0) if isinstance(a, Ask)]
+    assert [a.command for a in asked] == [
+        "load-shared", "load-conn", "load-conn", "initiate", "load-conn", "initiate",
+    ]  # fmt: skip
+    called = {name: each["remote"]["id"] for a in asked if a.command == "load-conn"
+              for name, each in a.message.items()}  # fmt: skip
+    assert called == {"anybody": "%any", "peer-172.16.1.1": "a", "peer-172.16.1.77": "b"}
+
+
+def test_a_peer_that_left_long_ago_is_not_called_back() -> None:
+    made = hub()
+    made.child_up(coming(2, MOVED, "b"), 1.0)
+    made.child_down(2, 2.0)
+    made.disconnected()
+    assert "initiate" not in commands(made.connected((), frozenset(), 2.0 + CALL_BACK_S))
 
 
 def test_what_charon_has_when_the_agent_comes_is_taken_over() -> None:

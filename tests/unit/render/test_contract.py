@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import PurePosixPath
 
 import pytest
@@ -15,7 +15,7 @@ from dmvpn_lab.node import config as node_config
 from dmvpn_lab.node.config import NodeConfig
 from dmvpn_lab.render import agent, dhcp, node
 from dmvpn_lab.render.files import files
-from dmvpn_lab.spec.plan_types import NodePlan, Plan
+from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 from tests.unit.spec.labs import bundled, every_plan
 
 PLANS = every_plan()
@@ -54,7 +54,16 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
             map_multicast=planned.map_multicast,
             map_multicast_dynamic=planned.map_multicast_dynamic,
             protected=cloud.ipsec is not None,
+            owners=_owners(plan, planned) if planned.role == "hub" else None,
         )
+
+
+def _owners(plan: Plan, tunnel: TunnelPlan) -> dict[IPv4Address, str] | None:
+    ipsec = plan.cloud(tunnel.cloud).ipsec
+    if ipsec is None or not ipsec.bind_identity:
+        return None
+    members = (*plan.members(tunnel.cloud, "hub"), *plan.members(tunnel.cloud, "spoke"))
+    return {each.address.ip: f"{node.name}.{plan.lab}.test" for node, each in members}
 
 
 @pytest.mark.parametrize(("name", "each"), NODES)
