@@ -10,7 +10,7 @@ The socket is a UNIX stream socket; every message is one line of JSON.
     <- {"v": 1, "event": "peer-registered", "at": 1764000000.25, "interface": "tunnel0", ...}
 
 `at` is the wall clock in seconds, taken once when the event happened. The queries are
-`nhrp`, `nhs`, `multicast`, `counters`, `status`; all but `status` and `counters` return lists.
+`nhrp`, `nhs`, `multicast`, `ipsec`, `counters`, `status`; all but `status` and `counters` return lists.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TypedDict
 
 VERSION = 1
 
-QUERIES = ("nhrp", "nhs", "multicast", "counters", "status")
+QUERIES = ("nhrp", "nhs", "multicast", "ipsec", "counters", "status")
 
 EVENTS = (
     "agent-ready",  # all tunnels are up; facts: tunnels
@@ -31,13 +31,20 @@ EVENTS = (
     "registration-refused",  # interface, nhs, code, meaning
     "registration-timeout",  # interface, nhs, tries
     "peer-registered",  # interface, protocol, nbma, holding_time_s, unique, previous_nbma
-    "peer-refused",  # interface, protocol, nbma, code, meaning
+    "peer-refused",  # interface, protocol, nbma, code, meaning; identity when it is not the owner's
     "peer-expired",  # interface, protocol, nbma
     "multicast-changed",  # interface, peers
+    "ike-ready",  # charon answers and has its keys and connections
+    "ike-lost",  # charon is gone; its states may still carry traffic
+    "ipsec-up",  # nbma, local, identity, spi_in, spi_out, encapsulated: phase 2 finished
+    "ipsec-rekeyed",  # the same: new keys, no gap
+    "ipsec-down",  # the same: the last SA with that peer is gone
+    "ipsec-failed",  # nbma, failures: a negotiation ended without an SA
+    "ipsec-conflict",  # nbma, identities: two peers behind one address; only one of them gets traffic
 )
 """Every event name that the agent emits, with its facts besides `event` and `at`."""
 
-TRIGGERS = ("tunnel-up", "source-changed", "timer", "retransmit")
+TRIGGERS = ("tunnel-up", "source-changed", "ipsec-up", "timer", "retransmit")
 """Why a registration request was sent."""
 
 
@@ -66,7 +73,7 @@ class NhsEntry(TypedDict):
     protocol: str
     nbma: str | None
     state: str
-    """`registered`, `registering`, `refused` or `waiting` (no source address yet)."""
+    """`registered`, `registering`, `refused` or `waiting` (no source address, or no IPsec SA)."""
     requests_sent: int
     requests_failed: int
     replies_received: int
@@ -83,6 +90,26 @@ class MulticastEntry(TypedDict):
     """`static` or `dynamic`."""
     packets: int
     """Copies sent to it."""
+
+
+class IpsecEntry(TypedDict):
+    """One pair of ESP SAs with a peer."""
+
+    local: str
+    nbma: str
+    """Of the peer."""
+    identity: str
+    """What the peer proved to be, to IKE."""
+    ike: str
+    """`IKEv1` or `IKEv2`."""
+    transform: str
+    spi_in: str
+    """Hexadecimal."""
+    spi_out: str
+    packets_in: int
+    packets_out: int
+    encapsulated: bool
+    """In UDP: a NAT is between."""
 
 
 class TunnelStatus(TypedDict):

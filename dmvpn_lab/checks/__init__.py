@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dmvpn_lab.checks.adjacency import AdjacencyCheck
 from dmvpn_lab.checks.base import Check, CheckResult
+from dmvpn_lab.checks.encryption import Encryption
 from dmvpn_lab.checks.multicast import Multicast
 from dmvpn_lab.checks.reachability import Reachability
 from dmvpn_lab.checks.registration import Registration
 
 __all__ = ["ALL", "Check", "CheckResult"]
 
-ALL: tuple[Check, ...] = (Registration(), Multicast(), AdjacencyCheck(), Reachability())
+ALL: tuple[Check, ...] = (Encryption(), Registration(), Multicast(), AdjacencyCheck(), Reachability())
 """In the order in which one rests on the other."""

@@ -16,7 +16,7 @@ from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.errors import UsageError, first_error
 from dmvpn_lab.running import Event, RunningLab
 
-SHOWS = ("nhrp", "nhs", "multicast", "routes", "counters", "status")
+SHOWS = ("nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status")
 Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
 QUIET_S = 0.3
 """Without --follow: events come at once from an agent's memory; after this silence they are all."""
@@ -28,7 +28,7 @@ def show(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Show a router's NHRP cache, servers, multicast peers, routes, counters or tunnels."""
+    """Show a router's NHRP cache, servers, multicast peers, IPsec SAs, routes, counters or tunnels."""
     if what not in SHOWS:
         raise UsageError(f"cannot show {what!r}", hint=f"one of {', '.join(SHOWS)}")
     running = controller.find(lab)
@@ -77,6 +77,13 @@ def _table(what: str, facts: Any) -> Table:
             return ("interface", "NBMA address", "flags", "packets"), [
                 (e["interface"], e["nbma"], e["origin"], e["packets"]) for e in facts
             ]
+        case "ipsec":
+            columns = ("peer", "identity", "IKE", "transform", "SPI in", "SPI out", "in", "out", "NAT")
+            return columns, [
+                (e["nbma"], e["identity"], e["ike"], e["transform"], e["spi_in"], e["spi_out"],
+                 e["packets_in"], e["packets_out"], "yes" if e["encapsulated"] else "no")
+                for e in facts
+            ]  # fmt: skip
         case "routes":
             return ("destination", "via", "interface", "protocol", "metric"), [
                 (r["dst"], r.get("gateway", "connected"), r.get("dev"), r.get("protocol"), r.get("metric"))

@@ -19,6 +19,8 @@ from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.port import Port, TunnelError
+from dmvpn_lab.daemon.protection import Protection
+from dmvpn_lab.ipsec.actions import PeerLost, PeerSecured
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.route_watch import RouteWatch
 from dmvpn_lab.linux.source_watch import Changes, SourceWatch
@@ -26,6 +28,7 @@ from dmvpn_lab.nhrp.actions import (
     Action,
     InstallNeighbour,
     Notify,
+    Protect,
     RemoveNeighbour,
     SendPacket,
     SetMulticastPeers,
@@ -53,6 +56,11 @@ class Service:
         self._waiting: dict[str, IPv4Address] = {}
         """Tunnels whose new source address waits for a route."""
         self._route_watch: RouteWatch | None = None
+        self._protection: Protection | None = None
+        if config.ipsec is not None:
+            self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
+        self._protected: dict[str, frozenset[IPv4Address]] = {}
+        """Tunnel -> the peers that it must have an SA with."""
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
 
@@ -69,6 +77,8 @@ class Service:
         self._sources = SourceWatch(self._netlink, {each.source for each in self._config.tunnels})
         self._loop.add_reader(self._sources.fileno(), self._sources_changed)
         await self._control.open(self._config.control)
+        if self._protection is not None:
+            self._protection.open(self._loop)
         try:
             for each in self._config.tunnels:
                 self._open(each)
@@ -159,7 +169,7 @@ class Service:
         name = port.config.name
         self._waiting.pop(name, None)
         if nbma is None:
-            self._carry_out(self._agent.source_changed(name, None, self._loop.time()))
+            self._use(name, None)
             return
         try:
             port.retarget(nbma)
@@ -170,7 +180,7 @@ class Service:
         if self._agent.tunnels[name].installed:
             self._restore(port)
         if usable:
-            self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
+            self._use(name, nbma)
             return
         # A DHCP client adds the address first and the default route a moment later. A request
         # sent in between is lost, and the next one comes after the retransmission time.
@@ -197,7 +207,24 @@ class Service:
             self._loop.remove_reader(self._route_watch.fileno())
             self._route_watch.close()
             self._route_watch = None
+        self._use(name, nbma)
+        self._rearm()
+
+    def _use(self, name: str, nbma: IPv4Address | None) -> None:
+        """Tell the core its tunnel's source, and IPsec its local address."""
         self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
+        if self._protection is not None and self._agent.tunnels[name].config.protected:
+            self._protection.source_changed(nbma)
+            for each in self._protection.secured():  # by an earlier agent, or for another tunnel
+                self._peer_changed(each)
+
+    def _peer_changed(self, change: PeerSecured | PeerLost) -> None:
+        """There is an SA with a peer, or there is none any more."""
+        match change:
+            case PeerSecured(local, peer, identity):
+                self._carry_out(self._agent.secured(local, peer, identity, self._loop.time()))
+            case PeerLost(local, peer):
+                self._carry_out(self._agent.unsecured(local, peer))
         self._rearm()
 
     def _announce(self) -> None:
@@ -246,6 +273,10 @@ class Service:
                     port = self._ports.get(interface)
                     if port is not None and port.tap is not None:
                         port.tap.set_peers(peers)
+                case Protect(interface, peers):
+                    self._protected[interface] = peers
+                    if self._protection is not None:
+                        self._protection.peers_changed(frozenset().union(*self._protected.values()))
                 case Notify(name, facts):
                     self._control.publish(name, facts)
 
@@ -270,6 +301,8 @@ class Service:
                 return self._agent.nhs(now)
             case "multicast":
                 return [self._with_copies(entry) for entry in self._agent.multicast()]
+            case "ipsec":
+                return [] if self._protection is None else self._protection.view()
             case "counters":
                 return self._counters()
             case _:
@@ -312,6 +345,8 @@ class Service:
         for name in tuple(self._ports):
             self._shut(name)
         self._sources.close()
+        if self._protection is not None:
+            self._protection.close()
         if self._route_watch is not None:
             self._route_watch.close()
         self._control.close()

@@ -56,6 +56,14 @@ class SetMulticastPeers:
 
 
 @dataclass(frozen=True, slots=True)
+class Protect:
+    """The whole set of NBMA addresses with which a tunnel must have an IPsec SA."""
+
+    interface: str
+    peers: frozenset[IPv4Address]
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """An event for the subscribers of the control socket; `name` is one of `answers.EVENTS`."""
 
@@ -64,4 +72,4 @@ class Notify:
     """JSON-able values only."""
 
 
-Action = SendPacket | InstallNeighbour | RemoveNeighbour | SetMulticastPeers | Notify
+Action = SendPacket | InstallNeighbour | RemoveNeighbour | SetMulticastPeers | Protect | Notify

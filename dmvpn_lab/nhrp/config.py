@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
@@ -36,6 +37,10 @@ class TunnelConfig:
     """(protocol, NBMA) pairs."""
     map_multicast: tuple[IPv4Address, ...] = ()
     map_multicast_dynamic: bool = False
+    protected: bool = False
+    """`tunnel protection`: a registration waits until there is an IPsec SA with the server."""
+    owners: Mapping[IPv4Address, str] | None = None
+    """Tunnel address -> the IKE identity that alone may register it. None: nobody asks."""
 
     @property
     def renewal_s(self) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dmvpn_lab.render import ipsec
+from dmvpn_lab.render.identity import owners
 from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
@@ -13,12 +15,14 @@ SOCKET = "/run/dmvpn-lab/agent.sock"
 
 def agent(plan: Plan, node: NodePlan) -> str:
     """The file's text."""
-    document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels]}
+    document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels],
+                "ipsec": ipsec.agent(plan, node)}  # fmt: skip
     return json.dumps(document, indent=2) + "\n"
 
 
 def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
     cloud = plan.cloud(tunnel.cloud)
+    bound = cloud.ipsec is not None and cloud.ipsec.bind_identity
     return {
         "name": tunnel.name,
         "mode": tunnel.mode,
@@ -36,4 +40,6 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "map": [{"protocol": str(each.protocol), "nbma": str(each.nbma)} for each in tunnel.static_maps],
         "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
         "map_multicast_dynamic": tunnel.map_multicast_dynamic,
+        "protected": cloud.ipsec is not None,
+        "owners": owners(plan, cloud.name) if tunnel.role == "hub" and bound else None,
     }

@@ -19,6 +19,8 @@ class Program:
     after: tuple[str, ...] = ()
     ready: str | None = None
     """A path that appears when it is ready."""
+    restart: bool = False
+    """Whether it is started again when it ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,17 @@ import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from dmvpn_lab.spec import transform
 
 NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
 """Names become host names, container names and Kubernetes names (RFC 1123)."""
@@ -51,6 +61,13 @@ Interface = Annotated[
 ]
 Address = Annotated[IPv4Address, PlainValidator(_address), *_as("IPv4 address", ADDRESS, "10.0.0.1")]
 Network = Annotated[IPv4Network, PlainValidator(_network), *_as("IPv4 network", WITH_LENGTH, "10.0.0.0/24")]
+
+
+def _transform_set(value: str) -> str:
+    transform.parse(value)
+    return value
+
+
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
@@ -104,6 +121,38 @@ class Routing(Section):
     )
 
 
+class Ipsec(Section):
+    """Tunnel protection: `tunnel protection ipsec profile`, with everything that the profile has.
+
+    ESP in transport mode around GRE, between the NBMA addresses of the NHRP cache. What no SA covers
+    is dropped, in both directions.
+    """
+
+    transform_set: Annotated[str, AfterValidator(_transform_set)] = Field(
+        "esp-gcm 128",
+        description="As in `crypto ipsec transform-set`: `esp-gcm 128`, `esp-aes 256 esp-sha256-hmac`, "
+        "`esp-3des esp-sha-hmac`.",
+    )
+    ike: Literal[1, 2] = Field(2, description="Version of IKE.")
+    authentication: Literal["pre-shared-key", "spoke-keys", "certificates"] = Field(
+        "pre-shared-key",
+        description="`pre-shared-key`: one key for the whole cloud. `spoke-keys`: a key for each spoke and "
+        "hub. `certificates`: of the lab's own CA. The last two are made by the program.",
+    )
+    pre_shared_key: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")] | None = Field(
+        None, description="The key of `pre-shared-key`, 1 to 128 printable characters."
+    )
+    bind_identity: Annotated[bool, Field(strict=True)] | None = Field(
+        None,
+        description="Whether a hub takes a registration of a tunnel address only from the IKE identity of "
+        "the router that has it in the topology; true where the authentication tells routers apart.",
+    )
+    dpd: Seconds = Field(1, description="Seconds of silence after which a peer is asked whether it lives.")
+    lifetime: Annotated[int, Field(ge=10, le=86400, strict=True)] = Field(
+        3600, description="Seconds until an SA gets new keys (`set security-association lifetime seconds`)."
+    )
+
+
 class Cloud(Section):
     """One DMVPN."""
 
@@ -137,6 +186,7 @@ class Cloud(Section):
         "multipoint", description="Kind of GRE on the spokes; point-to-point is DMVPN phase 1."
     )
     routing: Routing = Field(default_factory=Routing, description="The routing protocol over this cloud.")
+    ipsec: Ipsec | None = Field(None, description="Tunnel protection; without it GRE goes in clear.")
 
 
 class StaticMap(Section):

@@ -6,13 +6,14 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from dmvpn_lab.spec import validate
+from dmvpn_lab.spec import transform, validate
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
     CloudPlan,
     Endpoint,
     InterfacePlan,
+    IpsecPlan,
     LinkPlan,
     NodePlan,
     Plan,
@@ -24,6 +25,7 @@ from dmvpn_lab.spec.plan_types import (
 )
 from dmvpn_lab.spec.routing_rules import hold_of
 from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
+from dmvpn_lab.spec.rules_ipsec import binds
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
@@ -85,6 +87,24 @@ def _cloud(name: str, cloud: Cloud) -> CloudPlan:
         mtu=cloud.mtu,
         tcp_mss=cloud.mtu - TCP_HEADERS,
         routing=_routing(cloud.routing),
+        ipsec=_ipsec(cloud),
+    )
+
+
+def _ipsec(cloud: Cloud) -> IpsecPlan | None:
+    settings = cloud.ipsec
+    if settings is None:
+        return None
+    rule = transform.parse(settings.transform_set)
+    return IpsecPlan(
+        ike=settings.ike,
+        ike_proposal=rule.ike if settings.ike == 2 else rule.ike_1,
+        esp_proposal=rule.esp,
+        authentication=settings.authentication,
+        pre_shared_key=settings.pre_shared_key,
+        bind_identity=binds(settings),
+        dpd_s=settings.dpd,
+        lifetime_s=settings.lifetime,
     )
 
 

@@ -56,6 +56,22 @@ class RoutingPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class IpsecPlan:
+    """The protection of a cloud's tunnels."""
+
+    ike: Literal[1, 2]
+    ike_proposal: str
+    """In charon's words, as the next."""
+    esp_proposal: str
+    authentication: Literal["pre-shared-key", "spoke-keys", "certificates"]
+    pre_shared_key: str | None
+    bind_identity: bool
+    """Whether a hub takes a registration of an address from its owner's IKE identity only."""
+    dpd_s: int
+    lifetime_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class CloudPlan:
     """One DMVPN."""
 
@@ -71,6 +87,8 @@ class CloudPlan:
     mtu: int
     tcp_mss: int
     routing: RoutingPlan
+    ipsec: IpsecPlan | None = None
+    """None: GRE goes in clear."""
 
 
 @dataclass(frozen=True, slots=True)

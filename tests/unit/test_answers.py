@@ -19,7 +19,7 @@ def words_of(*folders: str) -> set[str]:
 
 
 def test_each_event_is_told_by_the_node_side() -> None:
-    assert set(answers.EVENTS) - words_of("nhrp", "daemon") == set()
+    assert set(answers.EVENTS) - words_of("nhrp", "ipsec", "daemon") == set()
 
 
 def test_each_trigger_is_one_that_the_core_gives() -> None:
