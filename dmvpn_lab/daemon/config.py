@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
+from dmvpn_lab.daemon import eigrp_config
+from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.nhrp.config import TunnelConfig
 
@@ -26,6 +28,7 @@ class AgentConfig:
     control: Path
     """Where its control socket goes."""
     tunnels: tuple[TunnelConfig, ...]
+    eigrp: ProcessConfig | None = None
 
 
 def load(path: Path) -> AgentConfig:
@@ -51,7 +54,10 @@ def parse(document: dict[str, Any]) -> AgentConfig:
     tunnels = tuple(_tunnel(each) for each in document["tunnels"])
     if not tunnels:
         raise ValueError("no tunnels: an agent needs one at least")
-    return AgentConfig(Path(document["control"]), tunnels)
+    eigrp = document.get("eigrp")
+    return AgentConfig(
+        Path(document["control"]), tunnels, None if eigrp is None else eigrp_config.parse(eigrp)
+    )
 
 
 def _tunnel(each: dict[str, Any]) -> TunnelConfig:

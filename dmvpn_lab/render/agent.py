@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dmvpn_lab.routing import protocol
 from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
@@ -14,6 +15,9 @@ SOCKET = "/run/dmvpn-lab/agent.sock"
 def agent(plan: Plan, node: NodePlan) -> str:
     """The file's text."""
     document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels]}
+    names = dict.fromkeys(plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels)
+    for name in names:
+        document |= protocol(name).render(plan, node).agent
     return json.dumps(document, indent=2) + "\n"
 
 

@@ -29,7 +29,7 @@ TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
 NBMA, LAN = "eth1", "eth2"
 DEFAULT = IPv4Network("0.0.0.0/0")
-DEFAULT_ASN = {"bgp": 65000}
+DEFAULT_ASN = {"bgp": 65000, "eigrp": 1}
 
 
 def read(path: Path) -> Plan:
@@ -51,7 +51,7 @@ def plan(lab: Lab, source: str) -> Plan:
         lab=lab.lab,
         source=source,
         digest=hashlib.sha256(lab.model_dump_json().encode()).hexdigest(),
-        clouds=tuple(_cloud(name, cloud) for name, cloud in lab.clouds.items()),
+        clouds=tuple(_cloud(lab, name, cloud) for name, cloud in lab.clouds.items()),
         nodes=(*routers, _isp(lab, access), *hosts),
         links=tuple(links),
         access=access,
@@ -72,7 +72,7 @@ def _mac(lab: str, node: str, interface: str) -> str:
     return ":".join(f"{octet:02x}" for octet in (0x02, *digest[:5]))
 
 
-def _cloud(name: str, cloud: Cloud) -> CloudPlan:
+def _cloud(lab: Lab, name: str, cloud: Cloud) -> CloudPlan:
     return CloudPlan(
         name=name,
         subnet=cloud.subnet,
@@ -84,11 +84,11 @@ def _cloud(name: str, cloud: Cloud) -> CloudPlan:
         authentication=cloud.authentication,
         mtu=cloud.mtu,
         tcp_mss=cloud.mtu - TCP_HEADERS,
-        routing=_routing(cloud.routing),
+        routing=_routing(cloud.routing, _count_spokes(lab, name)),
     )
 
 
-def _routing(routing: Routing) -> RoutingPlan:
+def _routing(routing: Routing, spokes: int) -> RoutingPlan:
     ospf = routing.protocol == "ospf"
     asn = routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
     return RoutingPlan(
@@ -100,7 +100,17 @@ def _routing(routing: Routing) -> RoutingPlan:
         spoke_asn=routing.spoke_asn or asn,
         split_horizon=routing.split_horizon,
         next_hop_self=routing.next_hop_self,
+        stub=routing.stub,
+        summaries=routing.summary,
+        bandwidth_kbps=routing.bandwidth,
+        bandwidth_percent=routing.bandwidth_percent,
+        spokes=spokes,
     )
+
+
+def _count_spokes(lab: Lab, cloud: str) -> int:
+    members = (node.clouds[cloud] for node in lab.nodes.values() if cloud in node.clouds)
+    return sum(member.role == "spoke" for member in members)
 
 
 def _tunnel_addresses(lab: Lab, cloud: str) -> dict[str, IPv4Address]:

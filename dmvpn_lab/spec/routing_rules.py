@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator
 
 from dmvpn_lab.errors import Problem
 from dmvpn_lab.spec.load import Document
-from dmvpn_lab.spec.model import Lab, Routing
+from dmvpn_lab.spec.model import Dhcp, Lab, Routing
 
 KEYS: dict[str, frozenset[str]] = {
-    "hello": frozenset({"ospf", "bgp", "rip"}),
+    "hello": frozenset({"eigrp", "ospf", "bgp", "rip"}),
     "dead": frozenset({"ospf"}),
-    "hold": frozenset({"bgp", "rip"}),
+    "hold": frozenset({"eigrp", "bgp", "rip"}),
     "network_type": frozenset({"ospf"}),
-    "asn": frozenset({"bgp"}),
+    "asn": frozenset({"eigrp", "bgp"}),
     "spoke_asn": frozenset({"bgp"}),
-    "split_horizon": frozenset({"rip"}),
-    "next_hop_self": frozenset({"bgp", "rip"}),
+    "split_horizon": frozenset({"eigrp", "rip"}),
+    "next_hop_self": frozenset({"eigrp", "bgp", "rip"}),
+    "stub": frozenset({"eigrp"}),
+    "summary": frozenset({"eigrp"}),
+    "bandwidth": frozenset({"eigrp"}),
+    "bandwidth_percent": frozenset({"eigrp"}),
 }
 """Key -> the protocols that it does something to."""
 HOLD_FACTOR = 3
@@ -57,22 +61,68 @@ def neighbours_outlive_a_hello(lab: Lab, document: Document) -> Iterator[Problem
 
 
 def one_as_a_router(lab: Lab, document: Document) -> Iterator[Problem]:
-    """A router's BGP has one AS, in however many clouds it runs."""
+    """A router's BGP has one AS, in however many clouds it runs; so has its EIGRP."""
     for name, node in lab.nodes.items():
-        seen: dict[int | None, str] = {}
-        for cloud, member in node.clouds.items():
-            routing = lab.clouds[cloud].routing if cloud in lab.clouds else None
-            if routing is None or routing.protocol != "bgp":
-                continue
-            own = routing.asn if member.role == "hub" else routing.spoke_asn or routing.asn
-            seen.setdefault(own, cloud)
-        if len(seen) > 1:
-            where = " and ".join(seen.values())
+        for protocol in ("bgp", "eigrp"):
+            seen: dict[int | None, str] = {}
+            for cloud, member in node.clouds.items():
+                routing = lab.clouds[cloud].routing if cloud in lab.clouds else None
+                if routing is not None and routing.protocol == protocol:
+                    own = routing.asn if member.role == "hub" else routing.spoke_asn or routing.asn
+                    seen.setdefault(own, cloud)
+            if len(seen) > 1:
+                where = " and ".join(seen.values())
+                yield document.problem(
+                    ("nodes", name, "clouds"),
+                    f"a different AS in {where}",
+                    hint="give these clouds the same `asn:`, or `spoke-asn:` where it is a spoke",
+                )
+
+
+def eigrp_numbers_fit(lab: Lab, document: Document) -> Iterator[Problem]:
+    """EIGRP's AS has 16 bits; a stub that announces nothing announces nothing else."""
+    for name, cloud in lab.clouds.items():
+        routing = cloud.routing
+        if routing.protocol != "eigrp":
+            continue
+        if routing.asn is not None and routing.asn > 65535:
             yield document.problem(
-                ("nodes", name, "clouds"),
-                f"a different AS in {where}",
-                hint="give these clouds the same `asn:`, or `spoke-asn:` where it is a spoke",
+                ("clouds", name, "routing", "asn"), f"{routing.asn} is no AS of EIGRP", expected="65535 or less"
             )
+        if "receive-only" in routing.stub and len(routing.stub) > 1:
+            yield document.problem(
+                ("clouds", name, "routing", "stub"),
+                "receive-only goes with nothing else",
+                hint="a stub that only receives announces nothing",
+            )
+
+
+def no_hub_is_a_stub(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A stub passes nothing on, so it cannot be another cloud's hub."""
+    for name, node in lab.nodes.items():
+        clouds = {c: lab.clouds[c].routing for c in node.clouds if c in lab.clouds}
+        hub = any(r.protocol == "eigrp" and node.clouds[c].role == "hub" for c, r in clouds.items())
+        for cloud, routing in clouds.items():
+            if hub and routing.stub and node.clouds[cloud].role == "spoke":
+                yield document.problem(
+                    ("nodes", name, "clouds", cloud),
+                    "a stub here, and the hub of another cloud",
+                    hint=f"leave `stub` out of {cloud}: a stub passes nothing on",
+                )
+
+
+def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A summary that covers the hub's NBMA address leads the tunnel's packets into the tunnel."""
+    for name, cloud in lab.clouds.items():
+        for node in lab.nodes.values():
+            nbma = node.nbma.dhcp if isinstance(node.nbma, Dhcp) else node.nbma
+            for i, summary in enumerate(cloud.routing.summary):
+                if name in node.clouds and nbma.ip in summary:
+                    yield document.problem(
+                        ("clouds", name, "routing", "summary", i),
+                        f"{summary} covers the NBMA address {nbma.ip}: the tunnel would be its own way",
+                        hint="name the LANs only",
+                    )
 
 
 def spokes_can_reach_the_next_hop(lab: Lab, document: Document) -> Iterator[Problem]:
@@ -99,5 +149,8 @@ ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
     keys_fit_the_protocol,
     neighbours_outlive_a_hello,
     one_as_a_router,
+    eigrp_numbers_fit,
+    no_hub_is_a_stub,
+    tunnels_stay_outside_of_summaries,
     spokes_can_reach_the_next_hop,
 )
