@@ -22,14 +22,13 @@ from dmvpn_lab.spec.plan_types import (
     StaticMap,
     TunnelPlan,
 )
-from dmvpn_lab.spec.routing_rules import hold_of
+from dmvpn_lab.spec.routing_rules import asn_of, hold_of
 from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
 NBMA, LAN = "eth1", "eth2"
 DEFAULT = IPv4Network("0.0.0.0/0")
-DEFAULT_ASN = {"bgp": 65000, "eigrp": 1}
 
 
 def read(path: Path) -> Plan:
@@ -90,7 +89,7 @@ def _cloud(lab: Lab, name: str, cloud: Cloud) -> CloudPlan:
 
 def _routing(routing: Routing, spokes: int) -> RoutingPlan:
     ospf = routing.protocol == "ospf"
-    asn = routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
+    asn = asn_of(routing)
     return RoutingPlan(
         protocol=routing.protocol,
         hello_s=routing.hello,

@@ -23,8 +23,14 @@ KEYS: dict[str, frozenset[str]] = {
     "bandwidth_percent": frozenset({"eigrp"}),
 }
 """Key -> the protocols that it does something to."""
+DEFAULT_ASN = {"bgp": 65000, "eigrp": 1}
 HOLD_FACTOR = 3
 """Hold time in hellos, where the topology gives none."""
+
+
+def asn_of(routing: Routing) -> int:
+    """The AS: as written, else the protocol's default; 0 where there is none."""
+    return routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
 
 
 def hold_of(routing: Routing) -> int:
@@ -64,11 +70,11 @@ def one_as_a_router(lab: Lab, document: Document) -> Iterator[Problem]:
     """A router's BGP has one AS, in however many clouds it runs; so has its EIGRP."""
     for name, node in lab.nodes.items():
         for protocol in ("bgp", "eigrp"):
-            seen: dict[int | None, str] = {}
+            seen: dict[int, str] = {}
             for cloud, member in node.clouds.items():
                 routing = lab.clouds[cloud].routing if cloud in lab.clouds else None
                 if routing is not None and routing.protocol == protocol:
-                    own = routing.asn if member.role == "hub" else routing.spoke_asn or routing.asn
+                    own = asn_of(routing) if member.role == "hub" else routing.spoke_asn or asn_of(routing)
                     seen.setdefault(own, cloud)
             if len(seen) > 1:
                 where = " and ".join(seen.values())
@@ -87,7 +93,9 @@ def eigrp_numbers_fit(lab: Lab, document: Document) -> Iterator[Problem]:
             continue
         if routing.asn is not None and routing.asn > 65535:
             yield document.problem(
-                ("clouds", name, "routing", "asn"), f"{routing.asn} is no AS of EIGRP", expected="65535 or less"
+                ("clouds", name, "routing", "asn"),
+                f"{routing.asn} is no AS of EIGRP",
+                expected="65535 or less",
             )
         if "receive-only" in routing.stub and len(routing.stub) > 1:
             yield document.problem(
@@ -112,17 +120,18 @@ def no_hub_is_a_stub(lab: Lab, document: Document) -> Iterator[Problem]:
 
 
 def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[Problem]:
-    """A summary that covers the hub's NBMA address leads the tunnel's packets into the tunnel."""
+    """A summary that covers a NBMA address leads the tunnel's own packets into the tunnel, or nowhere."""
     for name, cloud in lab.clouds.items():
-        for node in lab.nodes.values():
-            nbma = node.nbma.dhcp if isinstance(node.nbma, Dhcp) else node.nbma
-            for i, summary in enumerate(cloud.routing.summary):
-                if name in node.clouds and nbma.ip in summary:
-                    yield document.problem(
-                        ("clouds", name, "routing", "summary", i),
-                        f"{summary} covers the NBMA address {nbma.ip}: the tunnel would be its own way",
-                        hint="name the LANs only",
-                    )
+        members = [node for node in lab.nodes.values() if name in node.clouds]
+        addresses = [(n.nbma.dhcp if isinstance(n.nbma, Dhcp) else n.nbma).ip for n in members]
+        for i, summary in enumerate(cloud.routing.summary):
+            covered = next((address for address in addresses if address in summary), None)
+            if covered is not None:
+                yield document.problem(
+                    ("clouds", name, "routing", "summary", i),
+                    f"{summary} covers the NBMA address {covered}: the tunnel would be its own way",
+                    hint="name the LANs only",
+                )
 
 
 def spokes_can_reach_the_next_hop(lab: Lab, document: Document) -> Iterator[Problem]:
