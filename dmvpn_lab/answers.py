@@ -11,6 +11,8 @@ The socket is a UNIX stream socket; every message is one line of JSON.
 
 `at` is the wall clock in seconds, taken once when the event happened. The queries are
 `nhrp`, `nhs`, `multicast`, `ipsec`, `counters`, `status`; all but `status` and `counters` return lists.
+On a router that runs EIGRP there are `eigrp-neighbors`, `eigrp-topology` and `eigrp-traffic` besides;
+on others they return null.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from typing import TypedDict
 
 VERSION = 1
 
-QUERIES = ("nhrp", "nhs", "multicast", "ipsec", "counters", "status")
+QUERIES = (
+    "nhrp", "nhs", "multicast", "ipsec", "counters", "status",
+    "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
+)  # fmt: skip
 
 EVENTS = (
     "agent-ready",  # all tunnels are up; facts: tunnels
@@ -41,6 +46,8 @@ EVENTS = (
     "ipsec-down",  # the same: the last SA with that peer is gone
     "ipsec-failed",  # nbma, failures: a negotiation ended without an SA
     "ipsec-conflict",  # nbma, identities: two peers behind one address; only one of them gets traffic
+    "eigrp-neighbour-up",  # interface, neighbour
+    "eigrp-neighbour-down",  # interface, neighbour, reason
 )
 """Every event name that the agent emits, with its facts besides `event` and `at`."""
 
@@ -135,3 +142,67 @@ class Status(TypedDict):
 
 Counters = dict[str, dict[str, int]]
 """Answer to `counters`: interface -> counter name -> value. Names are in `nhrp/counters.py`."""
+
+
+class EigrpNeighbour(TypedDict):
+    """One EIGRP neighbour."""
+
+    asn: int
+    handle: int
+    """In the order of appearance."""
+    address: str
+    interface: str
+    up: bool
+    """False: pending, it has not acknowledged our first update yet."""
+    hold_s: float
+    """Until it is given up."""
+    uptime_s: float
+    srtt_ms: float | None
+    rto_ms: int
+    queued: int
+    """Packets that it has not acknowledged."""
+    sequence: int
+    """Of its last packet."""
+    stub: int | None
+    """Bits of what a stub announces; None: no stub."""
+
+
+class EigrpPath(TypedDict):
+    """One way to a destination."""
+
+    interface: str
+    neighbour: str | None
+    """None: our own."""
+    next_hop: str | None
+    distance: int
+    reported_distance: int
+    successor: bool
+    external: bool
+
+
+class EigrpRoute(TypedDict):
+    """One destination of the topology table."""
+
+    prefix: str
+    active: bool
+    feasible_distance: int | None
+    """None: it cannot be reached."""
+    successors: int
+    waiting: list[str]
+    """Neighbours that have not replied."""
+    paths: list[EigrpPath]
+
+
+class EigrpTopology(TypedDict):
+    """Answer to `eigrp-topology`."""
+
+    asn: int
+    router_id: str
+    routes: list[EigrpRoute]
+
+
+class EigrpTraffic(TypedDict):
+    """Answer to `eigrp-traffic`."""
+
+    asn: int
+    counters: dict[str, int]

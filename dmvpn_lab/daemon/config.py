@@ -13,6 +13,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
+from dmvpn_lab.daemon import eigrp_config
+from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.ipsec.config import ANY, IpsecConfig, Secret
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -31,6 +33,7 @@ class AgentConfig:
     tunnels: tuple[TunnelConfig, ...]
     ipsec: IpsecConfig | None = None
     """The protection of those tunnels that are `protected`."""
+    eigrp: ProcessConfig | None = None
 
 
 def load(path: Path) -> AgentConfig:
@@ -60,7 +63,8 @@ def parse(document: dict[str, Any]) -> AgentConfig:
     for each in tunnels:
         if each.protected and (ipsec is None or ipsec.source != each.source):
             raise ValueError(f"tunnel {each.name} is protected, but ipsec does not cover {each.source}")
-    return AgentConfig(Path(document["control"]), tunnels, ipsec)
+    eigrp = eigrp_config.parse(document["eigrp"]) if document.get("eigrp") else None
+    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp)
 
 
 def _ipsec(each: Mapping[str, Any]) -> IpsecConfig:

@@ -17,6 +17,7 @@ from dmvpn_lab import __version__
 from dmvpn_lab.answers import Counters, MulticastEntry, Status, TunnelStatus
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
+from dmvpn_lab.daemon.eigrp import Eigrp
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.daemon.protection import Protection
@@ -63,6 +64,7 @@ class Service:
         """Tunnel -> the peers that it must have an SA with."""
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
+        self._eigrp: Eigrp | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Kernel state stays, for an agent that takes over.
@@ -82,6 +84,10 @@ class Service:
         try:
             for each in self._config.tunnels:
                 self._open(each)
+            if self._config.eigrp is not None:
+                self._eigrp = Eigrp(
+                    self._config.eigrp, self._netlink, self._loop, self._control.publish, self._log
+                )
             self._announce()
             await self._stop.wait()
             self._carry_out(self._agent.shutdown(self._loop.time()))
@@ -294,6 +300,8 @@ class Service:
     def _query(self, name: str) -> Any:
         """The answer to one of `answers.QUERIES`."""
         now = self._loop.time()
+        if name.startswith("eigrp-"):
+            return None if self._eigrp is None else self._eigrp.query(name)
         match name:
             case "nhrp":
                 return self._agent.nhrp(now)
@@ -342,6 +350,8 @@ class Service:
     def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._eigrp is not None:
+            self._eigrp.close()
         for name in tuple(self._ports):
             self._shut(name)
         self._sources.close()

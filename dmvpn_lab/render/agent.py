@@ -7,6 +7,7 @@ from typing import Any
 
 from dmvpn_lab.render import ipsec
 from dmvpn_lab.render.identity import owners
+from dmvpn_lab.routing import protocol
 from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
@@ -17,6 +18,9 @@ def agent(plan: Plan, node: NodePlan) -> str:
     """The file's text."""
     document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels],
                 "ipsec": ipsec.agent(plan, node)}  # fmt: skip
+    names = dict.fromkeys(plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels)
+    for name in names:
+        document |= protocol(name).render(plan, node).agent
     return json.dumps(document, indent=2) + "\n"
 
 

@@ -86,8 +86,10 @@ class Section(BaseModel):
 class Routing(Section):
     """The routing protocol that runs over a cloud."""
 
-    protocol: Literal["ospf", "bgp", "rip", "none"] = Field(
-        "ospf", description="`ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes to the LANs."
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"] = Field(
+        "ospf",
+        description="`eigrp`: dmvpn-lab's own. `ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes "
+        "to the LANs.",
     )
     hello: Seconds = Field(
         5, description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates)."
@@ -95,7 +97,7 @@ class Routing(Section):
     dead: Seconds = Field(20, description="OSPF: seconds without a hello after which a neighbour is lost.")
     hold: Seconds | None = Field(
         None,
-        description="BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
+        description="EIGRP, BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
         "hello x 3.",
     )
     network_type: Literal["point-to-multipoint", "broadcast"] = Field(
@@ -104,20 +106,38 @@ class Routing(Section):
         "priority 0, and the next hop is the other spoke.",
     )
     asn: Annotated[int, Field(ge=1, le=4294967295, strict=True)] | None = Field(
-        None, description="BGP: number of the autonomous system; 65000."
+        None, description="Number of the autonomous system: EIGRP, 1; BGP, 65000."
     )
     spoke_asn: Annotated[int, Field(ge=1, le=4294967295, strict=True)] | None = Field(
         None, description="BGP: the spokes' AS, if it is another one (eBGP); `asn`."
     )
     split_horizon: Annotated[bool, Field(strict=True)] = Field(
         False,
-        description="RIP: split horizon on the hub's tunnel. With it no spoke hears of another; "
-        "`false` is `no ip split-horizon`.",
+        description="EIGRP, RIP: split horizon on the hub's tunnel. With it no spoke hears of another; "
+        "`false` is `no ip split-horizon eigrp ASN`.",
     )
     next_hop_self: Annotated[bool, Field(strict=True)] = Field(
         True,
-        description="BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
+        description="EIGRP, BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
         "address (phase 2).",
+    )
+    stub: tuple[Literal["connected", "summary", "receive-only"], ...] = Field(
+        (),
+        description="EIGRP: the spokes are stubs (`eigrp stub ...`) that announce only this; the hub sends "
+        "them no queries.",
+    )
+    summary: tuple[Network, ...] = Field(
+        (),
+        description="EIGRP: what the hub announces to the spokes instead of the routes in it "
+        "(`ip summary-address eigrp`); the hub discards what it has no better route for.",
+    )
+    bandwidth: Annotated[int, Field(ge=1, le=10_000_000, strict=True)] = Field(
+        9,
+        description="EIGRP: kbit/s of the tunnel (`bandwidth`), both ends. Routers assume 9, and EIGRP "
+        "takes half of it at the most, which is slow; the deck says 1000.",
+    )
+    bandwidth_percent: Annotated[int, Field(ge=1, le=999_999, strict=True)] = Field(
+        50, description="EIGRP: share of it that EIGRP may use (`ip bandwidth-percent eigrp`)."
     )
 
 

@@ -23,7 +23,7 @@ from dmvpn_lab.spec.plan_types import (
     StaticMap,
     TunnelPlan,
 )
-from dmvpn_lab.spec.routing_rules import hold_of
+from dmvpn_lab.spec.routing_rules import asn_of, hold_of
 from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
 from dmvpn_lab.spec.rules_ipsec import binds
 
@@ -31,7 +31,6 @@ TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
 NBMA, LAN = "eth1", "eth2"
 DEFAULT = IPv4Network("0.0.0.0/0")
-DEFAULT_ASN = {"bgp": 65000}
 
 
 def read(path: Path) -> Plan:
@@ -53,7 +52,7 @@ def plan(lab: Lab, source: str) -> Plan:
         lab=lab.lab,
         source=source,
         digest=hashlib.sha256(lab.model_dump_json().encode()).hexdigest(),
-        clouds=tuple(_cloud(name, cloud) for name, cloud in lab.clouds.items()),
+        clouds=tuple(_cloud(lab, name, cloud) for name, cloud in lab.clouds.items()),
         nodes=(*routers, _isp(lab, access), *hosts),
         links=tuple(links),
         access=access,
@@ -74,7 +73,7 @@ def _mac(lab: str, node: str, interface: str) -> str:
     return ":".join(f"{octet:02x}" for octet in (0x02, *digest[:5]))
 
 
-def _cloud(name: str, cloud: Cloud) -> CloudPlan:
+def _cloud(lab: Lab, name: str, cloud: Cloud) -> CloudPlan:
     return CloudPlan(
         name=name,
         subnet=cloud.subnet,
@@ -86,7 +85,7 @@ def _cloud(name: str, cloud: Cloud) -> CloudPlan:
         authentication=cloud.authentication,
         mtu=cloud.mtu,
         tcp_mss=cloud.mtu - TCP_HEADERS,
-        routing=_routing(cloud.routing),
+        routing=_routing(cloud.routing, _count_spokes(lab, name)),
         ipsec=_ipsec(cloud),
     )
 
@@ -108,9 +107,9 @@ def _ipsec(cloud: Cloud) -> IpsecPlan | None:
     )
 
 
-def _routing(routing: Routing) -> RoutingPlan:
+def _routing(routing: Routing, spokes: int) -> RoutingPlan:
     ospf = routing.protocol == "ospf"
-    asn = routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
+    asn = asn_of(routing)
     return RoutingPlan(
         protocol=routing.protocol,
         hello_s=routing.hello,
@@ -120,7 +119,17 @@ def _routing(routing: Routing) -> RoutingPlan:
         spoke_asn=routing.spoke_asn or asn,
         split_horizon=routing.split_horizon,
         next_hop_self=routing.next_hop_self,
+        stub=routing.stub,
+        summaries=routing.summary,
+        bandwidth_kbps=routing.bandwidth,
+        bandwidth_percent=routing.bandwidth_percent,
+        spokes=spokes,
     )
+
+
+def _count_spokes(lab: Lab, cloud: str) -> int:
+    members = (node.clouds[cloud] for node in lab.nodes.values() if cloud in node.clouds)
+    return sum(member.role == "spoke" for member in members)
 
 
 def _tunnel_addresses(lab: Lab, cloud: str) -> dict[str, IPv4Address]:

@@ -19,7 +19,10 @@ from tests.live import labs
 
 pytestmark = pytest.mark.live
 
-NO_ROUTING = ("{protocol: ospf}", "{protocol: none}")
+NO_ROUTING = (
+    "{protocol: eigrp, asn: 1, split-horizon: false, bandwidth: 1000}",
+    "{protocol: none}",
+)
 UP_S = 8.0
 """About as long as a start takes: a moment in it is drawn at random."""
 
