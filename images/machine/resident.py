@@ -53,7 +53,6 @@ LAB_IMPORTS = (
     "rich.live",
     "rich.traceback",
     "pytest",
-    "hypothesis",
     "xml.etree.ElementTree",
     "difflib",
     "tempfile",
