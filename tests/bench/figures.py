@@ -62,7 +62,7 @@ def show(figures: Sequence[Figure]) -> None:
         table.add_row(each.group if each.group != group else "", each.name, number(each.value), each.unit,
                       "" if each.at_most is None else f"<= {number(each.at_most)}", remark(each))  # fmt: skip
         group = each.group
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
 
 
 def remark(figure: Figure) -> str:

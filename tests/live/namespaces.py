@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -17,12 +19,14 @@ from pathlib import Path
 from dmvpn_lab.linux.address import delete_address, put_address
 from dmvpn_lab.linux.link import IFF_UP, IFINFOMSG, IFLA_IFNAME, find_link, put_link, set_link
 from dmvpn_lab.linux.namespaces import CLONE_NEWNET, unshare
-from dmvpn_lab.linux.netlink import Netlink, attribute
+from dmvpn_lab.linux.netlink import Group, Netlink, NetlinkEvents, attribute
 from dmvpn_lab.linux.route import put_route
 
 OWN = "/proc/self/ns/net"
 VETH_INFO_PEER = 1
 IFLA_NET_NS_FD = 28
+IFF_RUNNING = 0x40
+PATIENCE_S = 15.0
 DEFAULT = IPv4Network("0.0.0.0/0")
 
 
@@ -82,6 +86,23 @@ class Netns:
         """Set a link up."""
         set_link(self.netlink, self.index(link), link, flags=IFF_UP)
 
+    def running(self, link: str) -> None:
+        """Wait, by event, until a link that was set up carries packets; before, it drops them."""
+        with self.entered():
+            events = NetlinkEvents([Group.LINK])
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while True:
+                found = find_link(self.netlink, link)
+                if found is not None and found.flags & IFF_RUNNING:
+                    return
+                left_s = deadline - time.monotonic()
+                assert left_s > 0, f"{link} does not run: {found}"
+                select.select([events], [], [], left_s)
+                events.read()
+        finally:
+            events.close()
+
     def down(self, link: str) -> None:
         """Set a link down."""
         set_link(self.netlink, self.index(link), link, clear=IFF_UP)
@@ -105,12 +126,14 @@ class Netns:
 
 
 def wire(a: Netns, a_name: str, b: Netns, b_name: str) -> None:
-    """A veth cable between two namespaces, both ends up."""
+    """A veth cable between two namespaces, both ends up and running."""
     peer = IFINFOMSG.pack(0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, b_name.encode() + b"\0")
     peer += attribute(IFLA_NET_NS_FD, struct.pack("=I", b.fd))
     put_link(a.netlink, a_name, "veth", attribute(VETH_INFO_PEER, peer), create=True)
     a.up(a_name)
     b.up(b_name)
+    a.running(a_name)
+    b.running(b_name)
 
 
 def enter(fd: int) -> None:

@@ -147,6 +147,7 @@ def test_a_tap_lives_through_a_link_that_goes_down_and_up(
     near.down("near")
     tap.pump()
     near.up("near")
+    near.running("near")
     tap.pump()
     send(near, "near", "224.0.0.5")
     tap.pump()

@@ -74,6 +74,7 @@ def test_a_socket_that_lived_through_a_down_link_sends_at_the_first_try(pair: tu
         sender = open_packet_socket("near", ETH_P_NHRP, 1 << 16)
     near.down("near")
     near.up("near")
+    near.running("near")
     send_packet(sender, b"after", "near", ETH_P_NHRP, BROADCAST)  # ENETDOWN of before is swallowed
     assert select.select([nhrp], [], [], 5)[0]
     assert nhrp.receive() == [(b"after", None)]
