@@ -135,7 +135,7 @@ async def _verify(lab: RunningLab, json: bool, junit: Path | None, progress: out
     else:
         output.print_results(lab.plan.lab, results)
         if not all(result.passed for result in results):
-            diagnose.show(await diagnose.find(lab))
+            diagnose.show([each for each in await diagnose.find(lab) if each.broken])
     if junit is not None:
         output.write_junit(junit, lab.plan.lab, results)
     return 0 if all(result.passed for result in results) else EXIT_CHECK_FAILED
