@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Reason:
     """Of the log."""
 
 
+ONE_FAILURE_S = 25.0
+"""Words so far apart are of different failures: negotiations that say nothing are tried again after 20."""
 MEANINGS: tuple[tuple[str, str], ...] = (
     (
         "a certificate is not valid now: it has expired, or a clock is wrong",
@@ -45,14 +48,29 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     ("the peer refused our credentials: its log says why", r"AUTHENTICATION_FAILED"),
     ("the peer does not answer IKE", r"giving up after \d+ retransmits|peer not responding"),
 )
-"""Meaning and phrases, the most telling first: the first that is found is the reason."""
+"""Meaning and phrases, the most telling first: of several words about one failure the first is the reason."""
 
 
 def reason(*logs: Iterable[str]) -> Reason | None:
-    """The reason that the ends' logs give; of equal ones the newest."""
-    lines = [line.strip() for log in logs for line in log]
-    for meaning, phrases in MEANINGS:
-        for line in reversed(lines):
-            if re.search(phrases, line):
-                return Reason(meaning, line)
-    return None
+    """The reason that the ends' logs give for what failed last; of equal ones the newest."""
+    told = [(meaning, line.strip()) for log in logs for line in log if (meaning := meaning_of(line))]
+    if not told:
+        return None
+    newest = max(_at(line) for _, line in told)
+    recent = [each for each in told if (newest - _at(each[1])).total_seconds() <= ONE_FAILURE_S]
+    rank = {meaning: place for place, (meaning, _) in enumerate(MEANINGS)}
+    best = min(rank[meaning] for meaning, _ in recent)
+    return Reason(*next(each for each in reversed(recent) if rank[each[0]] == best))
+
+
+def meaning_of(line: str) -> str | None:
+    """What a line says of a failure, if it does."""
+    return next((meaning for meaning, phrases in MEANINGS if re.search(phrases, line)), None)
+
+
+def _at(line: str) -> datetime:
+    """When a line was written; long ago for one that does not say."""
+    try:
+        return datetime.fromisoformat(line[:19])
+    except ValueError:
+        return datetime.min

@@ -17,12 +17,14 @@ from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.encryption import shared
 from dmvpn_lab.checks.reachability import host_behind
 from dmvpn_lab.errors import LabError
+from dmvpn_lab.render.identity import identity
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, TunnelPlan
 
 LOG = "/run/dmvpn-lab/log/charon.log"
-LOG_LINES = "80"
+LOG_LINES = "600"
+"""A minute or two, for charon tells of each DPD message."""
 WHOLE = "whole"
 
 
@@ -134,9 +136,11 @@ async def _ipsec(pair: Pair) -> Broken | None:
 
 
 async def _log(pair: Pair, node: NodePlan) -> list[str]:
-    """The end of a router's charon log."""
+    """The end of a router's charon log, without what names other routers."""
     done = await pair.lab.exec(node.name, "tail", "-n", LOG_LINES, LOG)
-    return done.stdout.splitlines()
+    others = [identity(pair.lab.plan, each) for each in pair.lab.plan.routers()
+              if each.name not in (pair.spoke.name, pair.hub.name)]  # fmt: skip
+    return [line for line in done.stdout.splitlines() if not any(other in line for other in others)]
 
 
 async def _registration(pair: Pair) -> Broken | None:

@@ -41,7 +41,7 @@ def strongswan_conf() -> str:
             "      path = stderr",
             "      default = 1",
             "      ike_name = yes",
-            '      time_format = "%H:%M:%S"',
+            '      time_format = "%Y-%m-%d %H:%M:%S"',
             "      flush_line = yes",
             "    }",
             "  }",

@@ -35,5 +35,15 @@ def test_the_end_that_knows_why_is_believed_and_the_newest_line_shown() -> None:
     assert found.line == "2 but MAC mismatched"
 
 
+def test_an_earlier_failure_is_not_the_reason_of_the_last_one() -> None:
+    hub = [
+        "2026-11-24 23:10:00 09[IKE] but MAC mismatched",
+        "2026-11-24 23:12:00 09[IKE] no acceptable proposal found",
+    ]
+    found = reason(hub, ["2026-11-24 23:12:01 07[IKE] received NO_PROPOSAL_CHOSEN notify error"])
+    assert found is not None
+    assert found.meaning == "the transform sets differ"
+
+
 def test_a_log_without_trouble_gives_no_reason() -> None:
     assert reason(["IKE_SA established", "CHILD_SA established"]) is None
