@@ -28,15 +28,18 @@ class Port:
         self.counters: Counter[str] = Counter()
         self._netlink = netlink
         self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu)
+        self._peers: frozenset[IPv4Address] = frozenset()
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
         try:
             self.index = create_gre(netlink, self._gre).index
-            self.inherited: set[IPv4Address] = set(list_neighbours(netlink, self.index))
+            self._left = list_neighbours(netlink, self.index)
+            self.inherited: set[IPv4Address] = set(self._left)
             """Neighbours that an earlier agent left and that nobody has registered again yet."""
             self.nhrp = NhrpSocket(config.name)
             if config.mode == "multipoint":
                 self.tap = MulticastTap(config.name, config.address.network)
+                self.set_peers(frozenset())
         except (DmvpnLabError, OSError) as error:
             raise TunnelError(f"{config.name}: {error}") from error
 
@@ -65,6 +68,16 @@ class Port:
             return all(each is None or reachable(self._netlink, each, nbma) for each in servers)
         except DmvpnLabError as error:
             raise TunnelError(f"{self.config.name}: {error}") from error
+
+    def set_peers(self, peers: frozenset[IPv4Address] | None = None) -> None:
+        """Copy multicast to these NBMA addresses (None: to the same as before) and to the inherited ones.
+
+        A routing protocol would lose its neighbours between a restart and their next registration.
+        """
+        self._peers = self._peers if peers is None else peers
+        if self.tap is not None:
+            dynamic = self.inherited if self.config.map_multicast_dynamic else ()
+            self.tap.set_peers(self._peers | {self._left[protocol] for protocol in dynamic})
 
     def send(self, data: bytes, nbma: IPv4Address) -> None:
         """Send NHRP; what the kernel does not take now is counted, the core sends again."""

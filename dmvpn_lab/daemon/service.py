@@ -144,7 +144,7 @@ class Service:
         port.let_broadcast_out()
         if port.tap is not None:
             peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
-            port.tap.set_peers(frozenset(map(IPv4Address, peers)))
+            port.set_peers(frozenset(map(IPv4Address, peers)))
         self._flush()
 
     def _drop_inherited(self, port: Port) -> None:
@@ -153,6 +153,7 @@ class Service:
             for protocol in port.inherited:
                 self._neighbours.put(port, RemoveNeighbour(port.config.name, protocol))
             port.inherited.clear()
+            port.set_peers()
             self._flush()
 
     # --- source addresses ---------------------------------------------------------------------------
@@ -277,8 +278,8 @@ class Service:
                         self._ports[interface].send(data, nbma)
                 case SetMulticastPeers(interface, peers):
                     port = self._ports.get(interface)
-                    if port is not None and port.tap is not None:
-                        port.tap.set_peers(peers)
+                    if port is not None:
+                        port.set_peers(peers)
                 case Protect(interface, peers):
                     self._protected[interface] = peers
                     if self._protection is not None:
