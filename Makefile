@@ -13,7 +13,7 @@ SHELL       := bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs wheel clean
+.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs wheel images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ lint: $(READY) ## ruff, mypy, import-linter
 
 unit: $(READY) ## tests that run on any kernel
 	@echo 'deselected: tests marked `long` (make test-all runs them)'
-	@$(VENV)/bin/pytest tests --ignore tests/live -m "not long"
+	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract -m "not long"
 
 live: $(READY) ## tests on a kernel with GRE: here, or in the machine
 	@$(PY) tools/live-tests
@@ -59,6 +59,9 @@ docs: $(READY) ## write again what is generated: docs/topology.md, topologies/to
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m build --wheel
+
+images: $(READY) ## build the node image with this host's Docker
+	@$(LAB) image build
 
 clean: ## remove the virtual environment and what tests wrote
 	rm -rf $(VENV) $(RESULTS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from dmvpn_lab.errors import EXIT_INTERRUPTED, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
 
 COMPLETE = "_DMVPN_LAB_COMPLETE"
 WITH_THE_NODES = frozenset(
-    {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events"}
-)
+    {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
+     "pytest", "adopt", "logs", "capture", "graph"}
+)  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
+PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
 
 
 def main() -> None:
@@ -55,10 +58,20 @@ def _run_in_machine(argv: list[str]) -> int:
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
     running = vm.ensure(say)
-    if argv[0] == "up":
+    if argv[0] in ("up", "pytest"):
         how = "KVM" if running.accelerator == "kvm" else "emulated"
         say(f"this kernel has no GRE or ESP: the lab runs in the machine (QEMU, {how})")
+    if argv[0] == "pytest":  # a program of the machine: what it writes here comes back
+        suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
+        return client.run(running.port, running.token, None, suite, _brought(argv))
     return client.run(running.port, running.token, "dmvpn_lab", argv)
+
+
+def _brought(argv: list[str]) -> list[str]:
+    """Files that a suite reads without their being named: its configuration, or all of it."""
+    named = [word.partition("::")[0] for word in argv[1:]]
+    tests = [name for name in named if Path(name).is_dir() or (name.endswith(".py") and Path(name).exists())]
+    return [*tests, *PYTEST_FILES] if tests else ["."]
 
 
 def say(text: str) -> None:

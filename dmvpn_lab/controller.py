@@ -12,9 +12,11 @@ from pathlib import Path
 from dmvpn_lab import checks
 from dmvpn_lab.backends import backend
 from dmvpn_lab.backends.base import NodeFiles
+from dmvpn_lab.backends.containerlab import ContainerlabBackend
 from dmvpn_lab.backends.state import LabFolder, locked, running_labs
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.errors import LabError, UsageError
+from dmvpn_lab.render import containerlab
 from dmvpn_lab.render.files import files
 from dmvpn_lab.running import RunningLab, watching
 from dmvpn_lab.spec import plan as planner
@@ -68,9 +70,11 @@ async def up(topology: str, backend_name: str, progress: Progress) -> UpResult:
         folder = LabFolder(plan.lab)
         lab = RunningLab(plan, chosen)
         running = folder.read_json(FINGERPRINT)
-        if running == wanted and await _whole(lab):
+        here = folder.read_json("backend") in (None, backend_name)
+        if here and running == wanted and await _whole(lab):
             return UpResult(lab, False, time.monotonic() - began)
-        if await chosen.down(plan.lab):
+        before = folder.read_json("backend") or backend_name
+        if await backend(before).down(plan.lab):
             progress("restart", _why(running, wanted))
         await chosen.up(plan, rendered, progress)
         folder.write_plan(plan)
@@ -89,6 +93,17 @@ def _why(running: str | None, wanted: str) -> str:
     if running is None:
         return "an earlier start was cut off"
     return "some of its nodes were dead" if running == wanted else "it has changed"
+
+
+async def adopt(topology: Path, folder: Path, progress: Progress) -> RunningLab:
+    """Take over a lab that containerlab runs, rendered from a topology into a folder."""
+    plan = planner.read(topology)
+    chosen = ContainerlabBackend()
+    deployed = (folder / containerlab.topology_file(plan)).resolve()
+    with locked(plan.lab):
+        await chosen.adopt(plan, deployed, progress)
+        LabFolder(plan.lab).write_plan(plan)
+    return RunningLab(plan, chosen)
 
 
 async def verify(lab: RunningLab) -> AsyncIterator[CheckResult]:

@@ -31,6 +31,8 @@ class DmvpnLabError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"what to do: {hint}")
 
 
 class LabError(DmvpnLabError):

@@ -37,7 +37,7 @@ import os, socket, struct, ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.unshare(0x40000000): raise SystemExit("no network namespaces")
 def attr(kind, data): return struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
-kind = attr(1, b"gre\0") + attr(2, attr(4, struct.pack("!H", 0x2000)) + attr(6, bytes([127, 0, 0, 1])))
+kind = attr(1, b"gre\0") + attr(2, attr(2, struct.pack("!H", 0x2000)) + attr(6, bytes([127, 0, 0, 1])))
 body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attr(3, b"probe0\0") + attr(18, kind)
 netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
 netlink.send(struct.pack("=IHHII", 16 + len(body), 16, 0x605, 1, 0) + body)

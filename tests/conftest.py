@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+pytest_plugins = ["pytester"]
+
 # How long an example takes says how busy the processors are, not whether it is right.
 settings.register_profile("dmvpn-lab", deadline=None)
 settings.load_profile("dmvpn-lab")

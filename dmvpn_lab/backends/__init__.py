@@ -6,16 +6,22 @@ import os
 import sys
 
 from dmvpn_lab.backends.base import Backend
+from dmvpn_lab.backends.containerlab import ContainerlabBackend
+from dmvpn_lab.backends.docker import DockerBackend
 from dmvpn_lab.backends.netns import NetnsBackend
 from dmvpn_lab.errors import UsageError
 
-NAMES = ("netns",)
+NAMES = ("netns", "docker", "containerlab")
 
 
 def backend(name: str) -> Backend:
     """The backend of that name. Raises UsageError for an unknown one, HostError without a root."""
     if name not in NAMES:
         raise UsageError(f"unknown backend {name!r}", hint=f"there is: {', '.join(NAMES)}")
+    if name == "docker":
+        return DockerBackend()
+    if name == "containerlab":
+        return ContainerlabBackend()
     root = os.environ.get("DMVPN_LAB_NODE_ROOT")
     if root is None:
         from dmvpn_lab.machine.build import node_root

@@ -60,6 +60,9 @@ class Backend(Protocol):
     async def exec(self, lab: str, node: str, argv: Sequence[str], *, timeout_s: float = 60.0) -> ExecResult:
         """Run a command in a node to its end. Raises LabError when the node is gone or time is up."""
 
+    async def console(self, lab: str, node: str) -> str:
+        """What the node's first process has printed."""
+
     def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:
         """The host command that runs `argv` in a node on the caller's own terminal."""
 

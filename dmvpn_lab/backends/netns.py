@@ -7,25 +7,22 @@ namespaces, processes with the lab's control group.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dmvpn_lab.backends import child, links, process
+from dmvpn_lab.backends import links, process, procfs
 from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
 from dmvpn_lab.backends.cgroup import Cgroup
 from dmvpn_lab.backends.state import LabFolder
-from dmvpn_lab.errors import HostError, LabError, UsageError, first_error
+from dmvpn_lab.errors import HostError, LabError, UsageError
 from dmvpn_lab.spec.plan_types import Plan
 
 T = TypeVar("T")
 START_DEADLINE_S = 120.0
-LINE_LIMIT = 64 << 20
-"""Octets of one answer: a cache of thousands of spokes is one line."""
-SOCKET = "run/dmvpn-lab/agent.sock"
-READY = "run/dmvpn-lab/ready"
 
 
 class NetnsBackend:
@@ -42,6 +39,7 @@ class NetnsBackend:
             raise HostError("the netns backend needs root", hint="run the same command with sudo")
         folder = LabFolder(plan.lab)
         folder.create()
+        folder.write_json("backend", self.name)
         try:
             began = time.monotonic()
             await _in_thread(_write_files, folder.path, files)
@@ -50,7 +48,8 @@ class NetnsBackend:
             progress("nodes", f"{len(pids)} forked in {time.monotonic() - began:.1f} s")
             await links.wire(plan, pids)
             progress("links", f"{len(plan.links)} wired")
-            await self._wait_until_ready(plan.lab, pids, progress)
+            console = functools.partial(self.console, plan.lab)
+            await procfs.wait_until_ready(pids, console, START_DEADLINE_S, progress)
         except OSError as error:
             await self.down(plan.lab)
             raise HostError(f"{error.filename or folder.path}: {error.strerror}") from error
@@ -71,34 +70,23 @@ class NetnsBackend:
 
     async def exec(self, lab: str, node: str, argv: Sequence[str], *, timeout_s: float = 60.0) -> ExecResult:
         """Run a command in the node's namespaces."""
-        running = await child.start(self.enter_argv(lab, node, argv))
-        try:
-            out, err = await asyncio.wait_for(running.communicate(), timeout_s)
-        except TimeoutError:
-            raise LabError(f"{node}: {argv[0]} took more than {timeout_s:.0f} s") from None
-        finally:
-            await child.end(running)
-        return ExecResult(
-            tuple(argv), running.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace")
-        )
+        return await procfs.run(node, self.enter_argv(lab, node, argv), argv, timeout_s)
+
+    async def console(self, lab: str, node: str) -> str:
+        """The log that the warm parent redirected it to."""
+        return await asyncio.to_thread(_log, lab, node)
 
     def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:
         """nsenter into the node's first process."""
-        pid = str(self._pid(lab, node))
-        return ["nsenter", "-t", pid, "-m", "-n", "-p", "-u", "-i", "-r", "-w", "--", *argv]
+        return procfs.enter_argv(self._pid(lab, node), argv)
 
     async def put(self, lab: str, node: str, path: str, text: str) -> None:
         """Write through /proc/PID/root."""
-        target = Path(f"/proc/{self._pid(lab, node)}/root", path.lstrip("/"))
-        await asyncio.to_thread(_replace, target, text)
+        await procfs.put(self._pid(lab, node), path, text)
 
     async def open(self, lab: str, node: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The agent's UNIX socket, reached through /proc/PID/root."""
-        path = f"/proc/{self._pid(lab, node)}/root/{SOCKET}"
-        try:
-            return await asyncio.open_unix_connection(path, limit=LINE_LIMIT)
-        except OSError as error:
-            raise LabError(f"{node}: its agent does not answer: {error.strerror}") from error
+        return await procfs.open_agent(node, self._pid(lab, node))
 
     def _pid(self, lab: str, node: str) -> int:
         pids: dict[str, int] = LabFolder(lab).read_json("pids") or {}
@@ -122,24 +110,6 @@ class NetnsBackend:
             raise LabError("nodes did not start: " + ("; ".join(errors) or "the parent process died"))
         return {answer["node"]: answer["pid"] for answer in answers}
 
-    async def _wait_until_ready(self, lab: str, pids: dict[str, int], progress: Progress) -> None:
-        ready = 0
-
-        async def one(name: str, pid: int) -> None:
-            nonlocal ready
-            await _ready(lab, name, pid)
-            ready += 1
-            progress("ready", f"{ready} of {len(pids)} nodes: {name}")
-
-        try:
-            async with asyncio.timeout(START_DEADLINE_S), asyncio.TaskGroup() as group:
-                for name, pid in pids.items():
-                    group.create_task(one(name, pid))
-        except TimeoutError:
-            raise LabError(f"not all nodes were ready after {START_DEADLINE_S:.0f} s") from None
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-
 
 async def _in_thread(make: Callable[..., T], *arguments: Any) -> T:
     """Run a blocking step. A caller that is cancelled waits for its end: nothing is made behind us."""
@@ -151,21 +121,9 @@ async def _in_thread(make: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
-async def _ready(lab: str, name: str, pid: int) -> None:
-    """Wait for a node's word that it is ready. Raises LabError with its log when it died."""
-    while not Path(f"/proc/{pid}/root", READY).exists():  # noqa: ASYNC240 - procfs does not block
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            raise LabError(f"node {name} died while it started:\n{_last_words(lab, name)}") from None
-        await asyncio.sleep(0.05)
-
-
-def _last_words(lab: str, name: str) -> str:
-    """The end of the log of a node's first process."""
+def _log(lab: str, name: str) -> str:
     log = LabFolder(lab).path / name / "init.log"
-    text = log.read_text(errors="replace") if log.exists() else "it left no log"
-    return "\n".join(text.splitlines()[-8:])
+    return log.read_text(errors="replace") if log.exists() else ""
 
 
 def _write_files(folder: Path, files: NodeFiles) -> None:
@@ -175,10 +133,3 @@ def _write_files(folder: Path, files: NodeFiles) -> None:
             target = folder / node / "upper" / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-
-
-def _replace(target: Path, text: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(text)
-    temporary.replace(target)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dmvpn_lab import __version__
-from dmvpn_lab.cli import diagnose, doctor, inject, lab, look, machine, schema
+from dmvpn_lab.cli import diagnose, doctor, image, inject, lab, look, machine, render, schema, see, suite
 from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
 
 EPILOG = "Exit codes: 0 all passed, 1 a check failed, 2 usage or topology error, 3 the host cannot run it."
@@ -30,9 +30,16 @@ app.command()(look.show)
 app.command("exec", context_settings={"ignore_unknown_options": True})(look.exec_)
 app.command()(look.shell)
 app.command()(look.events)
+app.command("logs")(see.show_logs)
+app.command()(see.capture)
+app.command("graph")(see.draw)
 app.command()(doctor.doctor)
 app.add_typer(machine.app, name="machine")
+app.add_typer(image.app, name="image")
 app.command()(schema.schema)
+app.command()(render.render)
+app.command()(render.adopt)
+app.command("pytest", context_settings={"ignore_unknown_options": True})(suite.pytest_)
 
 
 def _version(wanted: bool) -> None:

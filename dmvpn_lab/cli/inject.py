@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dmvpn_lab import controller, convergence, outage
+from dmvpn_lab import controller, convergence, faults, outage
 from dmvpn_lab.backends.state import locked
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli import output
@@ -136,7 +136,7 @@ async def _undo(lab: RunningLab, number: int | None, every: bool, json: bool) ->
         code = 0
         for fault in reversed(chosen if every else chosen[-1:]):
             async with watching(lab) as watch:
-                after = await address_change.undo(lab, fault)
+                after = await faults.undo(lab, fault)
                 output.Progress(json)("undone", fault.what)
                 code = max(code, await _follow(lab, watch, after, json))
     return code

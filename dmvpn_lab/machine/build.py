@@ -28,9 +28,11 @@ Progress = Callable[[str], None]
 
 NODE_ROOT_BYTES = 1_500_000_000
 MACHINE_BYTES = 6_000_000_000
-DISK_SIZE = "3G"
+DISK_SIZE = "4G"
 KEEP_S = 14 * 86400.0
 """An image that was not used for so long goes when another is built; two checkouts may take turns."""
+NODE_TAR = "node.tar"
+"""In the machine's folder on its disk: the nodes' root file system, for Docker to import."""
 OWN = Path("opt/dmvpn-lab")
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
@@ -52,11 +54,13 @@ def machine_image(progress: Progress) -> Path:
     """The folder with the machine's `disk.raw`, `vmlinuz` and `initrd`; built if not there."""
     recipe = load()
     place = cache_folder() / image_name(recipe)
-    with locked("build"):
-        if not place.is_dir():
-            with _under_construction(place, MACHINE_BYTES) as folder:
-                _make_image(folder, recipe, progress)
-        os.utime(place)
+    if not place.is_dir():
+        nodes = node_root(progress)
+        with locked("build"):
+            if not place.is_dir():
+                with _under_construction(place, MACHINE_BYTES) as folder:
+                    _make_image(folder, nodes, recipe, progress)
+    os.utime(place)
     return place
 
 
@@ -65,9 +69,17 @@ def image_name(recipe: Recipe) -> str:
     return f"image-{recipe.machine_digest}"
 
 
-def _make_image(folder: Path, recipe: Recipe, progress: Progress) -> None:
+def pack_root(root: Path, target: Path) -> None:
+    """The nodes' root file system as a tar: what `docker import` takes. Equal roots, equal tars."""
+    left_out = [f"--exclude=./{path}" for path in (OWN / "src", OWN / "lab-lib", OWN / "machine")]
+    _run(["tar", "--create", "--file", str(target), "--directory", str(root), "--sort=name",
+          "--numeric-owner", *left_out, "."])  # fmt: skip
+
+
+def _make_image(folder: Path, nodes: Path, recipe: Recipe, progress: Progress) -> None:
     root, kernel = folder / "root", folder / "kernel"
-    _fill_root(root, recipe, recipe.machine_python, progress)
+    _fill_root(root, recipe, recipe.machine_python, progress, recipe.machine_docker)
+    pack_root(nodes, root / OWN / "machine" / NODE_TAR)
     progress(f"kernel: {recipe.kernel} from {recipe.kernel_suite}")
     packages = ",".join((recipe.kernel, *recipe.machine_packages))
     _run(["mmdebstrap", "--quiet", "--variant=extract", f"--include={packages}",
@@ -87,12 +99,19 @@ def _make_image(folder: Path, recipe: Recipe, progress: Progress) -> None:
     shutil.rmtree(kernel)
 
 
-def _fill_root(root: Path, recipe: Recipe, machine_python: Sequence[str], progress: Progress) -> None:
-    progress(f"root file system: Debian {recipe.suite} with FRR")
+def _fill_root(
+    root: Path,
+    recipe: Recipe,
+    machine_python: Sequence[str],
+    progress: Progress,
+    more_packages: Sequence[str] = (),
+) -> None:
+    what = "the machine's root file system" if machine_python else "the nodes' root file system"
+    progress(f"{what}: Debian {recipe.suite} with FRR")
     root.mkdir(parents=True, exist_ok=True)
     _run([
         "mmdebstrap", "--quiet", "--variant=minbase",
-        f"--include={','.join(recipe.node_packages)}",
+        f"--include={','.join((*recipe.node_packages, *more_packages))}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
         recipe.suite, str(root),
     ])  # fmt: skip
@@ -100,9 +119,9 @@ def _fill_root(root: Path, recipe: Recipe, machine_python: Sequence[str], progre
         (root / OWN / name).mkdir(parents=True, exist_ok=True)
     progress("Python libraries")
     version = _python_version(root)
-    _pip(root / OWN / "lib", version, recipe.node_python)
+    pip(root / OWN / "lib", version, recipe.node_python)
     if machine_python:
-        _pip(root / OWN / "lab-lib", version, machine_python)
+        pip(root / OWN / "lab-lib", version, machine_python)
     _run(["chroot", str(root), "python3", "-m", "compileall", "-q", str("/" / OWN)])
 
 
@@ -112,7 +131,8 @@ def _python_version(root: Path) -> str:
     return target.removeprefix("python")
 
 
-def _pip(target: Path, version: str, requirements: Sequence[str]) -> None:
+def pip(target: Path, version: str, requirements: Sequence[str]) -> None:
+    """Python libraries for another interpreter than ours, such as `3.13`, into a folder."""
     argv = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target),
             "--python-version", version, "--only-binary=:all:", "--no-compile"]  # fmt: skip
     for platform_tag in ("manylinux_2_17", "manylinux2014", "manylinux_2_28"):

@@ -39,11 +39,14 @@ def ping(port: int, token: str, timeout_s: float) -> bool:
         return False
 
 
-def run(port: int, token: str, module: str | None, argv: Sequence[str]) -> int:
-    """Run `python3 -m module argv...` (or the program argv[0]) there; returns its exit code."""
+def run(port: int, token: str, module: str | None, argv: Sequence[str], brought: Sequence[str] = ()) -> int:
+    """Run `python3 -m module argv...` (or the program argv[0]) there; returns its exit code.
+
+    `brought` are files or folders that it reads besides those named in `argv`.
+    """
     cwd = Path.cwd()
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    manifest = bundle.manifest(module, argv, cwd)
+    manifest = bundle.manifest(module, [*argv, *brought], cwd)
     outputs = bundle.outputs(module, argv, cwd)
     below = cwd if module is None else None
     hello = {

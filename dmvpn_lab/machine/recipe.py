@@ -21,6 +21,8 @@ class Recipe:
     kernel_suite: str
     kernel: str
     machine_packages: tuple[str, ...]
+    machine_docker: tuple[str, ...]
+    """Installed beside the nodes' packages in the machine's root file system."""
     machine_python: tuple[str, ...]
     modules: tuple[str, ...]
     node_digest: str
@@ -51,6 +53,7 @@ def load() -> Recipe:
         kernel_suite=machine["kernel_suite"],
         kernel=machine["kernel"],
         machine_packages=tuple(machine["packages"]),
+        machine_docker=tuple(machine["docker"]),
         machine_python=machine_python,
         modules=tuple(machine["modules"]),
         node_digest=_digest(node_text.encode(), (own / "build.py").read_bytes()),

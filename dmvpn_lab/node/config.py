@@ -23,6 +23,7 @@ class Interface:
 
     name: str
     mtu: int
+    """Octets; 0 leaves it as it is."""
     addresses: tuple[str, ...]
     mac: str | None = None
 

@@ -19,19 +19,25 @@ from pathlib import Path
 from dmvpn_lab.daemon import __main__ as agent
 from dmvpn_lab.daemon.config import load as load_agent
 from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, LabError
-from dmvpn_lab.node import config, interfaces
+from dmvpn_lab.node import config, interfaces, mounted, standalone
 from dmvpn_lab.node.supervisor import LOGS, Start, Supervisor, fork, spawn
 
 READY = Path("/run/dmvpn-lab/ready")
 
 
 def main(node: config.NodeConfig | None = None) -> int:
-    """Run a node until SIGTERM. Exit codes: 0 ended by a signal, else as documented."""
+    """Run a node until SIGTERM. READY is there for as long as all its services run.
+
+    Exit codes: 0 ended by a signal, else as documented.
+    """
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
-        run(node or config.load())
+        if node is None:
+            mounted.install()
+        run(node or standalone.load())
     except DmvpnLabError as error:
-        print(f"dmvpn-node: {error}", file=sys.stderr, flush=True)
+        hint = f" ({error.hint})" if error.hint else ""
+        print(f"dmvpn-node: {error}{hint}", file=sys.stderr, flush=True)
         return error.exit_code
     except (OSError, LookupError) as error:  # LookupError: an owner that the image does not have
         print(f"dmvpn-node: {error}", file=sys.stderr, flush=True)
@@ -44,18 +50,24 @@ def run(node: config.NodeConfig) -> None:
     began = time.monotonic()
     phases: dict[str, float] = {}
     supervisor = Supervisor()
-    socket.sethostname(node.hostname)
+    if socket.gethostname() != node.hostname:  # a container has its name already, and may not set it
+        socket.sethostname(node.hostname)
     make_directories(node)
     apply_nft(node.nft)  # before any interface is up: nothing may leave in clear
     apply_sysctls(node)
     phases["filter"] = time.monotonic() - began
     interfaces.set_up(node)
     phases["interfaces"] = time.monotonic() - began - phases["filter"]
-    supervisor.start_all(_units(node))
+    units = list(_units(node))
+    for path in (str(READY), *(service.ready for service, _ in units if service.ready)):
+        Path(path).unlink(missing_ok=True)  # a container that was stopped and started kept its /run
+    supervisor.start_all(units)
     phases["services"] = time.monotonic() - began - phases["interfaces"] - phases["filter"]
-    if not supervisor.ending:
-        _write_ready(phases, supervisor.ready_after_s)
     while not supervisor.ending:
+        if supervisor.whole():
+            _write_ready(phases, supervisor.ready_after_s)
+        else:
+            READY.unlink(missing_ok=True)
         supervisor.wait()
     supervisor.end()
 
@@ -87,14 +99,28 @@ def apply_nft(ruleset: str) -> None:
 
 
 def apply_sysctls(node: config.NodeConfig) -> None:
-    """Write the settings, before interfaces appear, so that `default` reaches them."""
+    """Write the settings, before interfaces appear, so that `default` reaches them.
+
+    In a container they are read-only: what starts it has set them. Raises LabError when it has not.
+    """
     for name, value in node.sysctls:
-        Path("/proc/sys", name.replace(".", "/")).write_text(value)
+        path = Path("/proc/sys", name.replace(".", "/"))
+        try:
+            path.write_text(value)
+        except OSError as error:
+            present = path.read_text().strip()
+            if present != value:
+                raise LabError(
+                    f"{name} is {present}, must be {value}: {error.strerror}",
+                    hint=f"docker run --sysctl {name}={value}",
+                ) from error
 
 
 def _write_ready(phases: dict[str, float], services: dict[str, float]) -> None:
     """Seconds of each phase, and when each service was ready, counted from the node's start."""
     document = {"phases": _rounded(phases), "services": _rounded(services)}
+    if READY.exists():
+        return
     temporary = READY.with_suffix(".part")
     temporary.write_text(json.dumps(document))
     os.replace(temporary, READY)

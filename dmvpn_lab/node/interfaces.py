@@ -60,7 +60,7 @@ def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str,
 
 
 def _configure(netlink: Netlink, interface: Interface, link: Link) -> None:
-    set_link(netlink, link.index, link.name, mac=interface.mac, mtu=interface.mtu)
+    set_link(netlink, link.index, link.name, mac=interface.mac, mtu=interface.mtu or None)
     for address in interface.addresses:
         put_address(netlink, link.index, IPv4Interface(address))
     set_link(netlink, link.index, link.name, flags=IFF_UP)

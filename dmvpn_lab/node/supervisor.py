@@ -71,6 +71,10 @@ class Supervisor:
             for name, code in self._ended_early.items():
                 raise LabError(f"{name} ended with {code}:\n{log_tail(name)}")
 
+    def whole(self) -> bool:
+        """Whether every service that was started runs; one that ended with 0 was told to."""
+        return self._starts.keys() <= set(self._pids.values())
+
     def wait(self, timeout_s: float | None = None) -> None:
         """Handle one signal, or whatever is due by then."""
         if self._due:
@@ -110,6 +114,8 @@ class Supervisor:
         print(f"{name} ended with {code}", file=sys.stderr, flush=True)
         if name not in self._restarting:
             self._ended_early[name] = code
+            if code == 0:
+                del self._starts[name]
             return
         lived_s = time.monotonic() - self._since[name]
         failures = 0 if lived_s > STABLE_S else self._failures.get(name, 0)

@@ -23,6 +23,8 @@ COMMON_SYSCTLS = {
     # No router advertisements and no MLD on the lines: captures show the lab's packets only.
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
+    # What dhcpcd sets on its interface; in a container it cannot, and goes on where it is set already.
+    "net.ipv4.conf.default.promote_secondaries": "1",
 }
 
 

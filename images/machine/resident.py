@@ -52,6 +52,7 @@ LAB_IMPORTS = (
     "rich.progress",
     "rich.live",
     "rich.traceback",
+    "docker",
     "pytest",
     "xml.etree.ElementTree",
     "difflib",

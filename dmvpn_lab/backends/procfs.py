@@ -1,0 +1,103 @@
+"""Reaches into nodes that are processes of this host, by /proc/PID: files, the agent, readiness.
+
+What the backends whose nodes run here have in common, whatever has started them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from dmvpn_lab.backends import child
+from dmvpn_lab.backends.base import ExecResult, Progress
+from dmvpn_lab.errors import LabError, first_error
+
+LINE_LIMIT = 64 << 20
+"""Octets of one answer: a cache of thousands of spokes is one line."""
+SOCKET = "run/dmvpn-lab/agent.sock"
+READY = "run/dmvpn-lab/ready"
+LastWords = Callable[[str], Awaitable[str]]
+"""Node -> what its first process has printed."""
+
+
+def enter_argv(pid: int, argv: Sequence[str]) -> list[str]:
+    """The command that runs `argv` in the namespaces of a process."""
+    return ["nsenter", "-t", str(pid), "-m", "-n", "-p", "-u", "-i", "-r", "-w", "--", *argv]
+
+
+async def run(node: str, entering: Sequence[str], argv: Sequence[str], timeout_s: float) -> ExecResult:
+    """Run `argv` in a node to its end by the host command `entering`. Raises LabError when time is up."""
+    running = await child.start(entering)
+    try:
+        out, err = await asyncio.wait_for(running.communicate(), timeout_s)
+    except TimeoutError:
+        raise LabError(f"{node}: {argv[0]} took more than {timeout_s:.0f} s") from None
+    finally:
+        await child.end(running)
+    return ExecResult(
+        tuple(argv), running.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace")
+    )
+
+
+def start_time(pid: int) -> int | None:
+    """When a process began, in clock ticks since boot: with it a PID is nobody else's. None: it ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+async def put(pid: int, path: str, text: str) -> None:
+    """Write a file as a process sees it, whole or not at all."""
+    await asyncio.to_thread(_replace, Path(f"/proc/{pid}/root", path.lstrip("/")), text)
+
+
+async def open_agent(node: str, pid: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """The agent's UNIX socket. Raises LabError."""
+    try:
+        return await asyncio.open_unix_connection(f"/proc/{pid}/root/{SOCKET}", limit=LINE_LIMIT)
+    except OSError as error:
+        raise LabError(f"{node}: its agent does not answer: {error.strerror}") from error
+
+
+async def wait_until_ready(
+    pids: Mapping[str, int], last_words: LastWords, deadline_s: float, progress: Progress
+) -> None:
+    """Wait for every node's word that it is ready. Raises LabError, with its log when one died."""
+    ready = 0
+
+    async def one(name: str, pid: int) -> None:
+        nonlocal ready
+        await _ready(name, pid, last_words)
+        ready += 1
+        progress("ready", f"{ready} of {len(pids)} nodes: {name}")
+
+    try:
+        async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as group:
+            for name, pid in pids.items():
+                group.create_task(one(name, pid))
+    except TimeoutError:
+        raise LabError(f"not all nodes were ready after {deadline_s:.0f} s") from None
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+
+
+async def _ready(name: str, pid: int, last_words: LastWords) -> None:
+    while not Path(f"/proc/{pid}/root", READY).exists():  # noqa: ASYNC240 - procfs does not block
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            words = await last_words(name) or "it left no log"
+            tail = "\n".join(words.splitlines()[-8:])
+            raise LabError(f"node {name} died while it started:\n{tail}") from None
+        await asyncio.sleep(0.05)
+
+
+def _replace(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    temporary.write_text(text)
+    temporary.replace(target)

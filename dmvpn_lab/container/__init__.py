@@ -1,0 +1,1 @@
+"""Containers: the node image, and the Docker engine that runs it."""

@@ -1,0 +1,160 @@
+"""Builds the node image from the one recipe, with a registry or without.
+
+With a registry the base is Debian's slim image and Docker installs the recipe's packages. Without
+one the base is imported from the nodes' root file system, which mmdebstrap makes of the same list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from dmvpn_lab.container import engine, node_side
+from dmvpn_lab.errors import HostError
+from dmvpn_lab.machine import build
+from dmvpn_lab.machine.recipe import Recipe, images_folder, load
+
+NAME = "dmvpn-lab/node"
+BASE_NAME = "dmvpn-lab/node-base"
+PACKED = Path("/", build.OWN, "machine", build.NODE_TAR)
+"""Where the machine has the nodes' root file system ready."""
+Base = Literal["auto", "registry", "packages"]
+Progress = Callable[[str], None]
+
+
+def reference() -> str:
+    """The image that this version and this recipe give: NAME:DIGEST."""
+    return f"{NAME}:{_digest(load(), _context_files(None))}"
+
+
+def ensure(progress: Progress) -> str:
+    """The image's reference; built if the engine has not got it. Raises HostError."""
+    from docker.errors import ImageNotFound
+
+    client, wanted = engine.connect(), reference()
+    try:
+        client.images.get(wanted)
+    except ImageNotFound:
+        return make("auto", progress)
+    return wanted
+
+
+def make(base: Base, progress: Progress) -> str:
+    """Build the image anew; its reference. Raises HostError."""
+    client, recipe = engine.connect(), load()
+    from_registry = base == "registry" or (base == "auto" and not PACKED.is_file())
+    name = _pull(client, recipe, progress) if from_registry else None
+    if name is None and base == "registry":
+        raise HostError(f"no registry has debian:{recipe.suite}-slim", hint="use --base packages")
+    arguments = {"BASE": name or "", "PACKAGES": " ".join(recipe.node_packages)}
+    with tempfile.TemporaryDirectory() as folder:
+        libraries = None
+        if name is None:
+            arguments = {"BASE": _import(client, recipe, progress), "PACKAGES": ""}
+        elif recipe.node_python:
+            libraries = Path(folder, "lib")
+            build.pip(libraries, _python_of(client, name), recipe.node_python)
+        wanted = f"{NAME}:{_digest(recipe, _context_files(None))}"
+        progress(f"node image: {wanted}")
+        _build(client, _context(_context_files(libraries)), arguments, wanted)
+    client.images.get(wanted).tag(NAME, "latest")
+    return wanted
+
+
+def save(image: str, target: Path) -> None:
+    """Write an image as a tar, for `docker load` on another host."""
+    with open(target, "wb") as file:
+        for chunk in engine.connect().images.get(image).save(named=True):
+            file.write(chunk)
+
+
+def _pull(client: Any, recipe: Recipe, progress: Progress) -> str | None:
+    """Debian's slim image; None when no registry can be reached."""
+    from docker.errors import APIError
+
+    name = f"debian:{recipe.suite}-slim"
+    try:
+        client.images.pull("debian", f"{recipe.suite}-slim")
+    except APIError as error:
+        progress(f"no registry ({error.explanation or error}): the base is made of Debian's packages")
+        return None
+    return name
+
+
+def _import(client: Any, recipe: Recipe, progress: Progress) -> str:
+    """The base from the nodes' root file system; kept under the recipe's digest."""
+    from docker.errors import ImageNotFound
+
+    name = f"{BASE_NAME}:{recipe.node_digest}"
+    try:
+        client.images.get(name)
+    except ImageNotFound:
+        with tempfile.TemporaryDirectory() as folder:
+            packed = PACKED
+            if not packed.is_file():
+                packed = Path(folder, build.NODE_TAR)
+                build.pack_root(build.node_root(progress), packed)
+            progress(f"importing {name}")
+            with open(packed, "rb") as data:
+                client.api.import_image_from_data(data, repository=BASE_NAME, tag=recipe.node_digest)
+    return name
+
+
+def _python_of(client: Any, image: str) -> str:
+    """Such as `3.13`: what apt would install in the base."""
+    command = ["sh", "-c", "apt-get update -q >/dev/null; apt-cache depends python3"]
+    text: str = client.containers.run(image, command, remove=True).decode()
+    return next(
+        w.removeprefix("python") for w in text.split() if w.startswith("python3.") and w[8:].isdigit()
+    )
+
+
+def _build(client: Any, context: io.BytesIO, arguments: dict[str, str], tag: str) -> None:
+    from docker.errors import APIError, BuildError
+
+    network = None if arguments["PACKAGES"] else "none"
+    try:
+        client.images.build(fileobj=context, custom_context=True, tag=tag, buildargs=arguments, rm=True,
+                            forcerm=True, network_mode=network)  # fmt: skip
+    except BuildError as error:
+        lines = [str(step.get("stream") or step.get("error") or "") for step in error.build_log]
+        raise HostError(f"the node image does not build:\n{''.join(lines)[-2000:]}") from error
+    except APIError as error:
+        raise HostError(f"Docker refuses to build: {error.explanation or error}") from error
+
+
+def _context_files(libraries: Path | None) -> dict[str, bytes]:
+    """Path in the build context -> content."""
+    found = {"Dockerfile": (images_folder() / "node" / "Dockerfile").read_bytes()}
+    found |= {f"src/{path}": content for path, content in node_side.files().items()}
+    if libraries is not None:
+        for path in sorted(p for p in libraries.rglob("*") if p.is_file()):
+            found[f"lib/{path.relative_to(libraries)}"] = path.read_bytes()
+    return found
+
+
+def _context(files: dict[str, bytes]) -> io.BytesIO:
+    """A tar with no times and no owners of this host: equal files, equal layers."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = tarfile.TarInfo("lib")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(folder)
+        for path, content in files.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o644
+            archive.addfile(member, io.BytesIO(content))
+    buffer.seek(0)
+    return buffer
+
+
+def _digest(recipe: Recipe, files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256(recipe.node_digest.encode())
+    for path, content in files.items():
+        digest.update(f"\0{path}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]

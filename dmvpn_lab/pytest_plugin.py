@@ -1,0 +1,118 @@
+"""The pytest plugin: live labs as fixtures. Installed with the package; nothing to configure.
+
+    def test_a_spoke_gets_over_a_new_address(dmvpn_lab):
+        assert dmvpn_lab.address_change("spoke-a").after_s("registered") < 2
+
+`dmvpn_lab` is the session's lab (`--lab-topology` on `--lab-backend`), `dmvpn_labs` starts others,
+`wait_for` waits for a condition by the lab's events. Between tests every fault is undone. When a
+test fails, a folder under `--lab-artefacts` holds events, captures, tables and logs.
+
+Imports nothing of the lab side before a fixture is used: every pytest on this host loads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from dmvpn_lab.testing import Labs, LiveLab
+
+LABS = pytest.StashKey["Labs"]()
+NAME_LIMIT = 120
+"""Characters of a folder's name."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of labs."""
+    group = parser.getgroup("dmvpn-lab", "live DMVPN labs")
+    group.addoption("--lab-topology", metavar="TOPOLOGY", default="hub-and-spoke",
+                    help="topology file, or a bundled one's name (default: hub-and-spoke)")  # fmt: skip
+    group.addoption("--lab-backend", metavar="BACKEND", default="netns",
+                    help="how nodes are run, as in 'dmvpn-lab up --backend' (default: netns)")  # fmt: skip
+    group.addoption("--keep-lab", action="store_true",
+                    help="leave the labs running at the end; the next run takes them up again")  # fmt: skip
+    group.addoption("--lab-artefacts", metavar="FOLDER", default="results/artefacts",
+                    help="where a failed test leaves events, captures, tables and logs "
+                    "(default: results/artefacts)")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dmvpn_labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
+    """All labs of the session: `get(topology, backend)` starts one, or returns it if it runs."""
+    from dmvpn_lab.testing import Labs
+
+    config = request.config
+    labs = Labs(
+        config.getoption("--lab-topology"),
+        config.getoption("--lab-backend"),
+        keep=config.getoption("--keep-lab"),
+    )
+    config.stash[LABS] = labs
+    try:
+        yield labs
+    finally:
+        del config.stash[LABS]
+        for name in labs.close():
+            _say(config, f"lab {name} runs on: dmvpn-lab inspect; dmvpn-lab down {name}")
+
+
+@pytest.fixture(scope="session")
+def dmvpn_lab(dmvpn_labs: Labs) -> LiveLab:
+    """The session's lab. Override it to use another: `return dmvpn_labs.get("my-lab.yml")`."""
+    return dmvpn_labs.get()
+
+
+@pytest.fixture
+def wait_for(dmvpn_lab: LiveLab) -> Callable[..., Any]:
+    """`wait_for(predicate, timeout_s=30, what="...")`: see LiveLab.wait_for."""
+    return dmvpn_lab.wait_for
+
+
+@pytest.fixture(autouse=True)
+def _dmvpn_lab_clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Events and packets of this test only; its faults undone after it."""
+    if "dmvpn_labs" in request.fixturenames:
+        labs: Labs = request.getfixturevalue("dmvpn_labs")
+        labs.before_test()
+        yield
+        labs.after_test()
+    else:
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test leaves a folder; its path is in the report and in JUnit's properties."""
+    report = yield
+    labs = item.config.stash.get(LABS, None)
+    if report.failed and labs is not None and "dmvpn_labs" in getattr(item, "fixturenames", ()):
+        folder = _folder(item, report.when or "call")
+        problems = labs.save(folder)
+        (folder / "failure.txt").write_text(f"{item.nodeid}\n\n{report.longreprtext}\n")
+        item.user_properties.append(("dmvpn-lab-artefacts", str(folder)))
+        report.sections.append(("dmvpn-lab", "\n".join([f"artefacts: {folder}", *problems])))
+    return report
+
+
+def _folder(item: pytest.Item, when: str) -> Path:
+    """A folder of this test's own; what an earlier run left in it is overwritten."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", item.nodeid.replace("::", "--")).strip("-")[-NAME_LIMIT:]
+    folder = Path(item.config.getoption("--lab-artefacts")).absolute() / name
+    if when != "call":
+        folder = folder / when
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """One line on the terminal, whatever is captured."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(f"dmvpn-lab: {text}")

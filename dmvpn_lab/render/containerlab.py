@@ -1,0 +1,161 @@
+"""A directory that `containerlab deploy` takes as it is: the topology file, and each node's files.
+
+    LAB.clab.yml           nodes, links
+    nodes/NODE/PATH        mounted read-only; the node's first process copies them to their places
+    topology.yml           the lab's own topology, for `dmvpn-lab adopt`
+
+The binary reads the file strictly, and its published schema leaves much unsaid, so `problems` says
+the rest. Facts of its own files, release 0.79.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dmvpn_lab.container.rights import CAPABILITIES
+from dmvpn_lab.errors import LabError
+from dmvpn_lab.render import node as render_node
+from dmvpn_lab.spec.plan_types import Plan
+
+MOUNT = "/opt/dmvpn-lab/node"
+READY = "/run/dmvpn-lab/ready"
+TOPOLOGY = "topology.yml"
+LAB_LABEL, NODE_LABEL, BACKEND_LABEL = "dmvpn-lab.lab", "dmvpn-lab.node", "dmvpn-lab.backend"
+NAME = "containerlab"
+INTERFACE = re.compile(r"[^\s/]{1,15}")
+NODE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+CONTAINER_NAME_LIMIT = 63
+"""Characters of a host name."""
+GIVEN_BY_DOCKER = frozenset(
+    {
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "KILL",
+        "NET_BIND_SERVICE",
+        "NET_RAW",
+        "SETGID",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+"""containerlab adds capabilities to Docker's own set; it cannot drop one."""
+
+
+def topology_file(plan: Plan) -> str:
+    """The name of the topology file in the directory."""
+    return f"{plan.lab}.clab.yml"
+
+
+def directory(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, str]:
+    """Relative path -> text. Raises LabError when containerlab would refuse it."""
+    found = {}
+    for node, texts in files.items():
+        for path, text in texts.items():
+            if path != "/etc/hostname":  # Docker's own, mounted
+                found[f"nodes/{node}{path}"] = text
+    document = topology(plan, files, image)
+    if wrong := problems(document, found):
+        raise LabError("containerlab would refuse this lab:\n" + "\n".join(wrong))
+    found[topology_file(plan)] = yaml.safe_dump(document, sort_keys=False)
+    return found
+
+
+def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, Any]:
+    """The topology file as data."""
+    return {
+        "name": plan.lab,
+        "topology": {
+            "defaults": _defaults(image),
+            "nodes": {each.name: _node(plan.lab, each.name, files[each.name]) for each in plan.nodes},
+            "links": [
+                {"endpoints": [f"{link.a.node}:{link.a.interface}", f"{link.b.node}:{link.b.interface}"]}
+                for link in plan.links
+            ],
+        },
+    }
+
+
+def _defaults(image: str) -> dict[str, Any]:
+    """What all nodes share."""
+    return {
+        "kind": "linux",
+        "image": image,
+        "image-pull-policy": "IfNotPresent",
+        "network-mode": "none",  # the lab's addresses stay the lab's
+        "restart-policy": "no",  # a container that is started again has lost its links
+        "privileged": False,
+        "cap-add": [name for name in CAPABILITIES if name not in GIVEN_BY_DOCKER],
+        "tmpfs": {"/run": "mode=755"},
+        "healthcheck": {
+            "test": ["CMD", "test", "-e", READY],
+            "interval": 10,
+            "timeout": 10,
+            "retries": 3,
+            "start-period": 120,
+        },
+    }
+
+
+def _node(lab: str, name: str, files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "binds": [f"nodes/{name}:{MOUNT}:ro"],
+        "labels": {LAB_LABEL: lab, NODE_LABEL: name, BACKEND_LABEL: NAME},
+        "sysctls": json.loads(files[render_node.PATH])["sysctls"],
+    }
+
+
+def problems(document: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:
+    """What containerlab refuses, or does wrong, beyond its schema; in words."""
+    found = []
+    topology = document["topology"]
+    nodes = topology["nodes"]
+    for name, node in nodes.items():
+        if not NODE.fullmatch(name) or len(f"clab-{document['name']}-{name}") > CONTAINER_NAME_LIMIT:
+            found.append(f"node {name}: 'clab-{document['name']}-{name}' is no container name")
+        settings = {**topology.get("defaults", {}), **(node or {})}
+        if settings.get("restart-policy") != "no":
+            found.append(f"node {name}: a restart policy brings it back without its links")
+        if settings.get("privileged") is not False:
+            found.append(f"node {name}: privileged, unless it says false")
+        for bind in settings.get("binds", ()):
+            source = bind.partition(":")[0]
+            if not any(path.startswith(f"{source}/") or path == source for path in files):
+                found.append(f"node {name}: nothing to mount at {source}")
+    seen: set[str] = set()
+    for link in topology["links"]:
+        found += _link_problems(link["endpoints"], nodes, seen)
+    return found
+
+
+def _link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]) -> list[str]:
+    found = []
+    if len(endpoints) != 2:
+        found.append(f"link {endpoints}: {len(endpoints)} ends")
+    for endpoint in endpoints:
+        node, _, interface = endpoint.partition(":")
+        if node not in nodes:
+            found.append(f"link end {endpoint}: no such node")
+        if not INTERFACE.fullmatch(interface):
+            found.append(f"link end {endpoint}: {interface!r} is no interface name")
+        if endpoint in seen:
+            found.append(f"link end {endpoint}: used twice")
+        seen.add(endpoint)
+    return found
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write a rendered directory. Files of an earlier rendering that are no more are removed."""
+    for old in (path for path in (folder / "nodes").rglob("*") if path.is_file()):
+        if str(old.relative_to(folder)) not in files:
+            old.unlink()
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

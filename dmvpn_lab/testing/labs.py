@@ -1,0 +1,111 @@
+"""The labs of one test session: started when first asked for, clean again for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from dmvpn_lab import controller
+from dmvpn_lab.errors import DmvpnLabError, HostError
+from dmvpn_lab.host import can_run_labs
+from dmvpn_lab.spec import plan as planner
+from dmvpn_lab.testing import artefacts
+from dmvpn_lab.testing.lab import LiveLab
+from dmvpn_lab.testing.loop import Loop
+
+LOG = logging.getLogger("dmvpn_lab")
+
+
+class Labs:
+    """Every lab that this session has up. `topology` and `backend` are what `get()` starts."""
+
+    def __init__(self, topology: str, backend: str, *, keep: bool = False) -> None:
+        self.topology = topology
+        self.backend = backend
+        self.keep = keep
+        self._loop: Loop | None = None
+        self._up: dict[str, tuple[tuple[Path, str], LiveLab]] = {}
+        """Lab name -> (topology file, backend), lab. Two labs of one name exclude each other."""
+
+    def get(self, topology: str | None = None, backend: str | None = None) -> LiveLab:
+        """The running lab of a topology on a backend; started if it is not up.
+
+        One of the same name on another backend, or with another content, is taken down first.
+        """
+        if not can_run_labs():
+            raise HostError(
+                "this kernel has no GRE or ESP", hint="run the suite in the machine: dmvpn-lab pytest TESTS"
+            )
+        path = controller.find_topology(topology or self.topology)
+        key = (path.resolve(), backend or self.backend)
+        name = planner.read(path).lab
+        if name in self._up:
+            there, lab = self._up[name]
+            if there == key:
+                return lab
+            self._drop(name)
+        if self._loop is None:
+            self._loop = Loop()
+        done = self._loop.run(
+            controller.up(str(path), key[1], lambda phase, detail: LOG.info("%s: %s", phase, detail))
+        )
+        lab = LiveLab(done.lab, key[1], self._loop)
+        self._up[name] = (key, lab)
+        return lab
+
+    @contextlib.contextmanager
+    def running(self, topology: str | None = None, backend: str | None = None) -> Iterator[LiveLab]:
+        """A lab for the length of a block: for a fixture of a module's own."""
+        lab = self.get(topology, backend)
+        try:
+            yield lab
+        finally:
+            if self._up.get(lab.name, (None, None))[1] is lab and not self.keep:
+                self._drop(lab.name)
+
+    def up(self) -> list[LiveLab]:
+        """The labs that are up."""
+        return [lab for _, lab in self._up.values()]
+
+    def before_test(self) -> None:
+        """Forget what earlier tests have left: events and packets."""
+        for lab in self.up():
+            lab.observer.begin()
+
+    def after_test(self) -> None:
+        """Undo the faults of the test. A lab that cannot be mended is taken down; that is an error."""
+        for lab in self.up():
+            try:
+                lab.undo_all()
+                if lab.whole():
+                    continue
+                LOG.warning("%s: a node has ended; the next test gets a new lab", lab.name)
+                self._drop(lab.name)
+            except DmvpnLabError:
+                self._drop(lab.name)
+                raise
+
+    def save(self, folder: Path) -> list[str]:
+        """Write what there is to know of every lab; what could not be had, in words."""
+        problems = []
+        for lab in self.up():
+            problems += artefacts.save(lab, folder if len(self._up) == 1 else folder / lab.name)
+        return problems
+
+    def close(self) -> list[str]:
+        """The session ends: take the labs down, or with `keep` only let go; the names of those kept."""
+        kept = list(self._up) if self.keep else []
+        for lab in self.up():
+            lab.release()
+        if not self.keep:
+            for name in list(self._up):
+                self._drop(name)
+        if self._loop is not None:
+            self._loop.close()
+        return kept
+
+    def _drop(self, name: str) -> None:
+        _, lab = self._up.pop(name)
+        lab.down()

@@ -1,0 +1,1 @@
+"""What every backend must do: the same tests over each, on live labs."""

@@ -1,0 +1,22 @@
+"""Runs the contract over each backend: the deck's lab on it, for all tests of the contract."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from dmvpn_lab.backends import NAMES
+from dmvpn_lab.backends.containerlab import PROGRAM
+from dmvpn_lab.testing import Labs, LiveLab
+
+HERE = [name for name in NAMES if name != "containerlab" or shutil.which(PROGRAM)]
+"""containerlab's own program is not part of this project; its backend is tried where it is installed."""
+
+
+@pytest.fixture(scope="session", params=HERE)
+def dmvpn_lab(request: pytest.FixtureRequest, dmvpn_labs: Labs) -> Iterator[LiveLab]:
+    """The deck's lab on one backend."""
+    with dmvpn_labs.running("hub-and-spoke", request.param) as lab:
+        yield lab

@@ -1,0 +1,75 @@
+"""The pytest plugin: a suite of its own is run, and what it leaves is looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from dmvpn_lab.backends.state import running_labs
+
+pytestmark = pytest.mark.live
+
+SUITE = """
+    def test_that_fails_after_a_fault(dmvpn_lab):
+        dmvpn_lab.address_change("spoke-a", "172.16.1.77/24")
+        assert dmvpn_lab.show("hub", "nhrp") == "something else"
+
+    def test_that_comes_after_it(dmvpn_lab):
+        assert dmvpn_lab.faults() == []
+        assert dmvpn_lab.events() == []
+        assert {e["nbma"] for e in dmvpn_lab.show("hub", "nhrp")} == {"172.16.1.1", "172.16.2.1"}
+
+    def test_that_breaks_a_node(dmvpn_lab):
+        dmvpn_lab.exec("host-1", "kill", "-TERM", "1")
+        dmvpn_lab.wait_for(lambda: not dmvpn_lab.whole())
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.RunResult:
+    pytester.makepyfile(test_suite=SUITE)
+    return pytester.runpytest_inprocess(
+        "-p",
+        "dmvpn_lab.pytest_plugin",
+        "--lab-topology",
+        "phase-1",
+        "--lab-artefacts",
+        "left",
+        "--junitxml=junit.xml",
+    )
+
+
+def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_there_is_to_know(
+    suite: pytest.RunResult, pytester: pytest.Pytester
+) -> None:
+    suite.assert_outcomes(passed=2, failed=1)
+    (folder,) = (pytester.path / "left").iterdir()
+    assert "something else" in (folder / "failure.txt").read_text()
+    _events_tell_the_move(folder)
+    _captures_hold_the_registration(folder)
+    cache = json.loads((folder / "show/hub/nhrp.json").read_text())
+    assert "172.16.1.77" in {entry["nbma"] for entry in cache}
+    assert "ospfd" in (folder / "logs/hub.log").read_text()
+    cases = ElementTree.parse(pytester.path / "junit.xml").findall(".//property")
+    assert [(each.get("name"), each.get("value")) for each in cases] == [("dmvpn-lab-artefacts", str(folder))]
+    assert "phase-1" not in running_labs()
+
+
+def _events_tell_the_move(folder: Path) -> None:
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    moved = [e for e in events if e["event"] == "peer-registered" and e["nbma"] == "172.16.1.77"]
+    assert [e["previous_nbma"] for e in moved] == ["172.16.1.1"]
+
+
+def _captures_hold_the_registration(folder: Path) -> None:
+    assert {path.name for path in (folder / "captures").iterdir()} == {
+        "hub.pcap",
+        "spoke-a.pcap",
+        "spoke-b.pcap",
+    }
+    packets = (folder / "captures" / "spoke-a.pcap").read_bytes()
+    gre_of_nhrp = bytes.fromhex("20002001 00000001")  # key present, protocol NHRP, key 1
+    assert gre_of_nhrp in packets

@@ -1,0 +1,1 @@
+"""Tests of what the pytest plugin hands out."""
