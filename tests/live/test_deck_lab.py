@@ -42,7 +42,7 @@ def test_a_spoke_has_the_one_static_map_that_the_deck_configures(deck: Lab) -> N
 def test_routing_leaves_the_bindings_of_the_kernel_permanent(deck: Lab) -> None:
     deck.verify()
     lines = deck.must("hub", "ip", "neigh", "show", "dev", "tunnel0").splitlines()
-    unicast = [line for line in lines if line.startswith("10.0.0.")]
+    unicast = [line for line in lines if line.startswith("10.0.0.1")]
     assert len(unicast) == 2
     assert all("lladdr 172.16." in line and "PERMANENT" in line for line in unicast), unicast
 
