@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from typing import Any, TypeVar
 
-from dmvpn_lab import checks, controller, convergence, faults
+from dmvpn_lab import checks, controller, convergence, faults, outage
 from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.backends.state import locked
 from dmvpn_lab.checks import CheckResult
@@ -17,6 +17,8 @@ from dmvpn_lab.convergence import Step
 from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.faults import address_change, base
 from dmvpn_lab.faults.base import Injected, Line
+from dmvpn_lab.faults.moment import chosen, moments
+from dmvpn_lab.outage import Outage
 from dmvpn_lab.running import Event, RunningLab
 from dmvpn_lab.spec.plan_types import Plan
 from dmvpn_lab.testing.loop import Loop
@@ -170,6 +172,21 @@ class LiveLab:
             steps = self._recover(after)
             _require(self._run(_moved(self.lab, after)))
             return Recovery(fault, steps)
+
+    def outage(self, fault: str, node: str, way: str | None = None) -> list[Outage]:
+        """Do a fault of a moment (`rekey`, `sa-delete`, `ike-restart`); how long each tunnel was away.
+
+        Raises LabError when the lab does not get over it, CheckFailed when it is not sound after.
+        """
+        known = {each.name: each for each in moments()}
+        if fault not in known:
+            raise UsageError(f"unknown fault {fault!r}", hint=f"there are: {', '.join(known)}")
+        chosen_way = chosen(known[fault], way)
+        with locked(self.name):
+            watch = self.observer.fresh()
+            outages = self._run(outage.measure(self.lab, watch, known[fault], node, chosen_way))
+            _require(self._run(outage.sound(self.lab, node)))
+            return outages
 
     def faults(self) -> list[Injected]:
         """The faults that are in force, the oldest first."""

@@ -52,7 +52,7 @@ def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_th
     _captures_hold_the_registration(folder)
     cache = json.loads((folder / "show/hub/nhrp.json").read_text())
     assert "172.16.1.77" in {entry["nbma"] for entry in cache}
-    assert "ospfd" in (folder / "logs/hub.log").read_text()
+    assert "agent.log" in (folder / "logs/hub.log").read_text()
     cases = ElementTree.parse(pytester.path / "junit.xml").findall(".//property")
     assert [(each.get("name"), each.get("value")) for each in cases] == [("dmvpn-lab-artefacts", str(folder))]
     assert "phase-1" not in running_labs()

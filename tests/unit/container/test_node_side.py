@@ -18,9 +18,7 @@ def test_the_first_process_starts_from_the_collected_files_alone(tmp_path: Path)
     code = (
         f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; import dmvpn_lab.node.init as i; print(i.__file__)"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(tmp_path / "dmvpn_lab/node/init.py")
 
 
