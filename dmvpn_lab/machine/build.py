@@ -55,6 +55,8 @@ def machine_image(progress: Progress) -> Path:
     recipe = load()
     place = cache_folder() / image_name(recipe)
     if not place.is_dir():
+        with locked("build"):
+            _require_room(place.parent, MACHINE_BYTES)  # before anything of it is made
         nodes = node_root(progress)
         with locked("build"):
             if not place.is_dir():
