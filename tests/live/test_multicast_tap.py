@@ -190,9 +190,10 @@ def test_a_peer_that_moved_gets_its_copy_at_the_new_address_and_none_at_the_old(
     at_spoke.wait("registered")
     spoke.move("172.16.1.1/24", "172.16.1.77/24")
     at_hub.wait("peer-registered", nbma="172.16.1.77", previous_nbma="172.16.1.1")
+    at_spoke.wait("registered", nbma="172.16.1.77")
     with capture(lab.isp, lab.lines()) as seen:
         sent(hub, at_hub, "224.0.0.5")
-        ways = [(each.line, each.ip.destination) for each in seen.gre()]
+        ways = [(each.line, each.ip.destination) for each in data(seen.gre())]
     assert sorted(ways) == sorted([(hub.line, "172.16.1.77"), (spoke.line, "172.16.1.77")])
     assert hub.neighbours() == {"10.0.0.11": "172.16.1.77"}
 

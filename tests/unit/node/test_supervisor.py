@@ -163,7 +163,8 @@ def test_a_service_that_dies_of_a_signal_is_restarted_and_one_without_restart_is
             shell("again", f"echo x >> {logs}/again.runs; exec sleep 60", restart=True),
             shell("once", f"echo x >> {logs}/once.runs; exec sleep 60"),
         )
-        until(done, lambda: all((logs / f"{n}.runs").exists() for n in ("again", "once")))
+        runs = [logs / f"{name}.runs" for name in ("again", "once")]
+        until(done, lambda: all(each.exists() and each.read_text() == "x\n" for each in runs))
         for pid in tuple(done._pids):
             os.kill(pid, signal.SIGKILL)
         until(done, lambda: (logs / "again.runs").read_text() == "x\nx\n")
