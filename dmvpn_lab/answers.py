@@ -22,6 +22,7 @@ VERSION = 1
 QUERIES = ("nhrp", "nhs", "multicast", "counters", "status")
 
 EVENTS = (
+    "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it
     "agent-ready",  # all tunnels are up; facts: tunnels
     "tunnel-up",  # interface, nbma
     "tunnel-down",  # interface, reason
@@ -33,7 +34,7 @@ EVENTS = (
     "peer-registered",  # interface, protocol, nbma, holding_time_s, unique, previous_nbma
     "peer-refused",  # interface, protocol, nbma, code, meaning
     "peer-expired",  # interface, protocol, nbma
-    "multicast-changed",  # interface, peers
+    "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
 )
 """Every event name that the agent emits, with its facts besides `event` and `at`."""
 

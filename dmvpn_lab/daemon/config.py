@@ -1,6 +1,7 @@
 """Reads the agent's configuration file: JSON, written by the lab side or by hand.
 
-{"version": 1, "control": "/run/dmvpn-lab/agent.sock", "tunnels": [{"name": "tunnel0", ...}]}
+{"version": 1, "control": "/run/dmvpn-lab/agent.sock", "state": "/run/dmvpn-lab/agent.state",
+ "tunnels": [{"name": "tunnel0", ...}]}
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class AgentConfig:
     control: Path
     """Where its control socket goes."""
     tunnels: tuple[TunnelConfig, ...]
+    state: Path | None = None
+    """Where it keeps what the next agent takes over; None: nowhere."""
 
 
 def load(path: Path) -> AgentConfig:
@@ -51,7 +54,8 @@ def parse(document: dict[str, Any]) -> AgentConfig:
     tunnels = tuple(_tunnel(each) for each in document["tunnels"])
     if not tunnels:
         raise ValueError("no tunnels: an agent needs one at least")
-    return AgentConfig(Path(document["control"]), tunnels)
+    state = document.get("state")
+    return AgentConfig(Path(document["control"]), tunnels, None if state is None else Path(state))
 
 
 def _tunnel(each: dict[str, Any]) -> TunnelConfig:

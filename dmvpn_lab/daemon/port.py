@@ -31,7 +31,10 @@ class Port:
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
         try:
-            self.index = create_gre(netlink, self._gre).index
+            link = create_gre(netlink, self._gre)
+            self.index = link.index
+            self.up = link.up
+            """The link was up when it was opened: an earlier agent's, with its neighbours."""
             self.inherited: set[IPv4Address] = set(list_neighbours(netlink, self.index))
             """Neighbours that an earlier agent left and that nobody has registered again yet."""
             self.nhrp = NhrpSocket(config.name)

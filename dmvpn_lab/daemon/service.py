@@ -17,6 +17,7 @@ from dmvpn_lab import __version__
 from dmvpn_lab.answers import Counters, MulticastEntry, Status, TunnelStatus
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
+from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.linux.netlink import Netlink
@@ -24,11 +25,11 @@ from dmvpn_lab.linux.route_watch import RouteWatch
 from dmvpn_lab.linux.source_watch import Changes, SourceWatch
 from dmvpn_lab.nhrp.actions import (
     Action,
+    ChangeMulticastPeers,
     InstallNeighbour,
     Notify,
     RemoveNeighbour,
     SendPacket,
-    SetMulticastPeers,
 )
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -50,6 +51,7 @@ class Service:
         self._control = Control(self._query)
         self._ports: dict[str, Port] = {}
         self._neighbours = NeighbourQueue(netlink)
+        self._journal = Journal(config.state)
         self._waiting: dict[str, IPv4Address] = {}
         """Tunnels whose new source address waits for a route."""
         self._route_watch: RouteWatch | None = None
@@ -70,6 +72,7 @@ class Service:
         self._loop.add_reader(self._sources.fileno(), self._sources_changed)
         await self._control.open(self._config.control)
         try:
+            self._perform(self._agent.restore(self._journal.open(), self._started))
             for each in self._config.tunnels:
                 self._open(each)
             self._announce()
@@ -95,8 +98,8 @@ class Service:
         self._loop.add_reader(port.nhrp.fileno(), self._receive, port)
         if port.tap is not None:
             self._loop.add_reader(port.tap.fileno(), port.tap.pump)
-        if port.inherited:
-            self._loop.call_later(config.holding_time_s, self._drop_inherited, port)
+        if port.up:
+            self._take_over(port)
         present = self._sources.present[config.source]
         if present is not None:
             self._source(port, present)
@@ -131,10 +134,22 @@ class Service:
             port.tap.set_peers(frozenset(map(IPv4Address, peers)))
         self._flush()
 
+    def _take_over(self, port: Port) -> None:
+        """An earlier agent left this link: what it knew stays, anything else of it goes.
+
+        Without its state file nobody can tell, so neighbours stay for one holding time.
+        """
+        self._restore(port)
+        if self._journal.found:
+            port.inherited.difference_update(protocol for protocol, _ in port.config.static_maps)
+            self._drop_inherited(port)
+        elif port.inherited:
+            self._loop.call_later(port.config.holding_time_s, self._drop_inherited, port)
+
     def _drop_inherited(self, port: Port) -> None:
-        """What an earlier agent installed and nobody registered again has run out by now."""
+        """Remove what an earlier agent installed and nobody has registered again."""
         if self._ports.get(port.config.name) is port:
-            for protocol in port.inherited:
+            for protocol in tuple(port.inherited):
                 self._neighbours.put(port, RemoveNeighbour(port.config.name, protocol))
             port.inherited.clear()
             self._flush()
@@ -167,8 +182,7 @@ class Service:
         except TunnelError as error:
             self._fail(port.config, error)
             return
-        if self._agent.tunnels[name].installed:
-            self._restore(port)
+        self._restore(port)
         if usable:
             self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
             return
@@ -240,23 +254,28 @@ class Service:
                 case InstallNeighbour(interface) | RemoveNeighbour(interface):
                     self._neighbours.put(self._ports.get(interface), action)
                 case SendPacket(interface, nbma, data):
+                    self._journal.write(self._agent.take_changes())  # before anybody hears of it
                     if interface in self._ports:
                         self._ports[interface].send(data, nbma)
-                case SetMulticastPeers(interface, peers):
+                case ChangeMulticastPeers(interface, added, removed):
                     port = self._ports.get(interface)
                     if port is not None and port.tap is not None:
-                        port.tap.set_peers(peers)
+                        port.tap.change_peers(added, removed)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
 
     def _flush(self) -> None:
         """Hand the collected neighbours to the kernel, and its verdicts to the core."""
+        following: list[Action] = []
         for action, error in self._neighbours.flush():
             if error is not None:
                 self._log.error("%s: the kernel refused neighbour %s: %s",
                                 action.interface, action.protocol, error)  # fmt: skip
             if isinstance(action, InstallNeighbour) and action.token is not None:
-                self._perform(self._agent.installed(action.token, error is None, self._loop.time()))
+                following += self._agent.installed(action.token, error is None, self._loop.time())
+        if following:
+            self._perform(following)
+        self._journal.write(self._agent.take_changes())
 
     # --- what to show -----------------------------------------------------------------------------
 
@@ -285,6 +304,9 @@ class Service:
         found = self._agent.counters()
         for name, port in self._ports.items():
             found[name] = dict(sorted((found.get(name, {}) | port.all_counters()).items()))
+        if self._journal.failed:
+            for counts in found.values():
+                counts["state-file-failed"] = 1
         return found
 
     def _status(self, now: float) -> Status:
@@ -315,3 +337,4 @@ class Service:
         if self._route_watch is not None:
             self._route_watch.close()
         self._control.close()
+        self._journal.close()

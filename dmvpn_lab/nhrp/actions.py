@@ -48,11 +48,12 @@ class RemoveNeighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class SetMulticastPeers:
-    """The whole set of NBMA addresses that get a copy of each multicast packet of a tunnel."""
+class ChangeMulticastPeers:
+    """Add to and take from the NBMA addresses that get a copy of each multicast packet of a tunnel."""
 
     interface: str
-    peers: frozenset[IPv4Address]
+    added: tuple[IPv4Address, ...]
+    removed: tuple[IPv4Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +65,4 @@ class Notify:
     """JSON-able values only."""
 
 
-Action = SendPacket | InstallNeighbour | RemoveNeighbour | SetMulticastPeers | Notify
+Action = SendPacket | InstallNeighbour | RemoveNeighbour | ChangeMulticastPeers | Notify

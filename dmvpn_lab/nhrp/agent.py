@@ -37,6 +37,7 @@ from dmvpn_lab.nhrp.packet import (
     error_indication,
     extension_offset,
 )
+from dmvpn_lab.nhrp.saved import Changes, Saved, restorable
 from dmvpn_lab.nhrp.server import Server
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
@@ -93,6 +94,34 @@ class Agent:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
         return [Notify("tunnel-down", {"interface": name, "reason": "the agent ends"})
                 for name, tunnel in self.tunnels.items() if tunnel.nbma is not None]  # fmt: skip
+
+    # --- what outlives the agent ------------------------------------------------------------------
+
+    def restore(self, state: Saved, now: float) -> list[Action]:
+        """Take over what an earlier agent of this router knew: before anything else is told.
+
+        Request IDs go on where it stopped (section 5.2.3); bindings keep the rest of their holding
+        time. What has run out, or does not fit the configuration of now, is dropped.
+        """
+        if state.last_id is not None:
+            self._client.last_id = state.last_id
+        kept = 0
+        for binding in state.bindings:
+            tunnel = self.tunnels.get(binding.interface)
+            if tunnel is not None and restorable(binding, tunnel.config, now) and not tunnel.cache.full:
+                tunnel.cache.bind(binding)
+                kept += 1
+        for tunnel in self.tunnels.values():
+            tunnel.multicast_actions()  # the shell gives a link that it opens the whole set
+        if not state.bindings:
+            return []
+        return [Notify("state-restored", {"bindings": kept, "dropped": len(state.bindings) - kept})]
+
+    def take_changes(self) -> Changes:
+        """What `restore` of the next agent must know, since the last call."""
+        changed = [(domain, protocol, binding) for domain, cache in self.domains.items()
+                   for protocol, binding in cache.take_changed()]  # fmt: skip
+        return Changes(self._client.last_id, changed)
 
     # --- time -----------------------------------------------------------------------------------
 

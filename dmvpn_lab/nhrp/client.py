@@ -30,7 +30,8 @@ class Client:
 
     def __init__(self, rng: random.Random, first_id: int) -> None:
         self._rng = rng
-        self._last_id = first_id
+        self.last_id = first_id
+        """The request ID used last."""
 
     def register(self, tunnel: Tunnel, trigger: str, now: float) -> list[Action]:
         """Begin anew with every server of a tunnel that has (another) source address."""
@@ -160,5 +161,5 @@ class Client:
         return None
 
     def _next_id(self) -> int:
-        self._last_id = (self._last_id + 1) & ID_MASK
-        return self._last_id
+        self.last_id = (self.last_id + 1) & ID_MASK
+        return self.last_id

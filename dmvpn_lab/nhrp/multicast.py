@@ -21,9 +21,3 @@ def peers(tunnel: TunnelConfig, bindings: Iterable[Binding]) -> dict[IPv4Address
             if binding.interface == tunnel.name and not binding.static:
                 found.setdefault(binding.nbma, "dynamic")
     return found
-
-
-def members(tunnel: TunnelConfig, registered: dict[IPv4Address, int]) -> frozenset[IPv4Address]:
-    """The addresses of `peers`, from `Cache.registered`: none is asked for its hash again."""
-    static = frozenset(tunnel.map_multicast)
-    return static | frozenset(registered) if tunnel.map_multicast_dynamic else static

@@ -9,11 +9,13 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
 SOCKET = "/run/dmvpn-lab/agent.sock"
+STATE = "/run/dmvpn-lab/agent.state"
 
 
 def agent(plan: Plan, node: NodePlan) -> str:
     """The file's text."""
-    document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels]}
+    tunnels = [_tunnel(plan, each) for each in node.tunnels]
+    document = {"version": 1, "control": SOCKET, "state": STATE, "tunnels": tunnels}
     return json.dumps(document, indent=2) + "\n"
 
 

@@ -209,7 +209,8 @@ class World:
             netns.route(gateway.ip)
         netns.sysctl("net.ipv4.ip_forward", "1")
         netns.sysctl("net.ipv4.conf.all.send_redirects", "0")
-        document = {"version": 1, "control": str(self.folder / f"{name}.sock"), "tunnels": list(tunnels)}
+        document = {"version": 1, "control": str(self.folder / f"{name}.sock"),
+                    "state": str(self.folder / f"{name}.state"), "tunnels": list(tunnels)}  # fmt: skip
         router = Router(name, netns, document, self.folder, line)
         self.routers.append(router)
         return router
