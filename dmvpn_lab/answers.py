@@ -20,6 +20,8 @@ from typing import TypedDict
 VERSION = 1
 
 QUERIES = ("nhrp", "nhs", "multicast", "counters", "status")
+COMMANDS = ("clear",)
+"""Asked like a query; the result is null. `clear` forgets what was resolved."""
 
 EVENTS = (
     "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it
@@ -34,6 +36,12 @@ EVENTS = (
     "peer-registered",  # interface, protocol, nbma, holding_time_s, unique, previous_nbma
     "peer-refused",  # interface, protocol, nbma, code, meaning
     "peer-expired",  # interface, protocol, nbma
+    "resolution-sent",  # interface, protocol, nhs, request_id, tries: its NBMA address is asked for
+    "resolved",  # interface, protocol, nbma, holding_time_s, previous_nbma, asked_s_ago
+    "resolution-refused",  # interface, protocol, nhs, code, meaning
+    "resolution-timeout",  # interface, protocol, nhs, tries
+    "resolution-ended",  # interface, protocol, nbma, reason: expired, purged or cleared
+    "purge-sent",  # interface, protocol, to: a station that was told a binding is told that it ended
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
 )
 """Every event name that the agent emits, with its facts besides `event` and `at`."""
@@ -53,7 +61,7 @@ class NhrpEntry(TypedDict):
     type: str
     """`static` or `dynamic`."""
     flags: list[str]
-    """Sorted, of: `multicast`, `nhs`, `registered`, `unique`."""
+    """Sorted, of: `multicast`, `nhs`, `registered`, `resolved`, `unique`."""
     holding_time_s: int | None
     expires_in_s: float | None
     """None for a static entry."""

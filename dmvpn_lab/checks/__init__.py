@@ -7,8 +7,9 @@ from dmvpn_lab.checks.base import Check, CheckResult
 from dmvpn_lab.checks.multicast import Multicast
 from dmvpn_lab.checks.reachability import Reachability
 from dmvpn_lab.checks.registration import Registration
+from dmvpn_lab.checks.resolution import Resolution
 
 __all__ = ["ALL", "Check", "CheckResult"]
 
-ALL: tuple[Check, ...] = (Registration(), Multicast(), AdjacencyCheck(), Reachability())
+ALL: tuple[Check, ...] = (Registration(), Multicast(), AdjacencyCheck(), Resolution(), Reachability())
 """In the order in which one rests on the other."""

@@ -86,6 +86,7 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
+        resolve=each.get("resolve", False),
     )
 
 

@@ -14,6 +14,9 @@ from dmvpn_lab.linux.nhrp_socket import NhrpSocket
 from dmvpn_lab.linux.route import reachable
 from dmvpn_lab.nhrp.config import TunnelConfig
 
+PROBES = 15
+"""Times, a second apart, that the kernel asks for a neighbour: an agent may be restarted meanwhile."""
+
 
 class TunnelError(DmvpnLabError):
     """The kernel refused something of one tunnel; the other tunnels go on."""
@@ -27,7 +30,8 @@ class Port:
         self.config = config
         self.counters: Counter[str] = Counter()
         self._netlink = netlink
-        self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu)
+        self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu,
+                        PROBES if config.resolve else 0)  # fmt: skip
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
         try:

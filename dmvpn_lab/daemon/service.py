@@ -20,6 +20,7 @@ from dmvpn_lab.daemon.control import Control
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.port import Port, TunnelError
+from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.route_watch import RouteWatch
 from dmvpn_lab.linux.source_watch import Changes, SourceWatch
@@ -55,6 +56,7 @@ class Service:
         self._waiting: dict[str, IPv4Address] = {}
         """Tunnels whose new source address waits for a route."""
         self._route_watch: RouteWatch | None = None
+        self._questions: NeighbourWatch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
 
@@ -70,6 +72,9 @@ class Service:
             self._loop.add_signal_handler(number, self._stop.set)
         self._sources = SourceWatch(self._netlink, {each.source for each in self._config.tunnels})
         self._loop.add_reader(self._sources.fileno(), self._sources_changed)
+        if any(each.resolve for each in self._config.tunnels):
+            self._questions = NeighbourWatch()
+            self._loop.add_reader(self._questions.fileno(), self._neighbours_wanted)
         await self._control.open(self._config.control)
         try:
             self._perform(self._agent.restore(self._journal.open(), self._started))
@@ -124,10 +129,8 @@ class Service:
     def _restore(self, port: Port) -> None:
         """Give a link that was new or down what the core thinks that it has."""
         name = port.config.name
-        for entry in self._agent.nhrp(self._loop.time()):
-            if entry["interface"] == name and port.tap is not None:
-                protocol, nbma = IPv4Address(entry["protocol"]), IPv4Address(entry["nbma"])
-                self._neighbours.put(port, InstallNeighbour(name, protocol, nbma))
+        for action in self._agent.neighbours(name):
+            self._neighbours.put(port, action)
         port.let_broadcast_out()
         if port.tap is not None:
             peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
@@ -227,6 +230,17 @@ class Service:
         self._flush()
         self._rearm()
 
+    def _neighbours_wanted(self) -> None:
+        """The kernel asks for neighbours of the tunnels."""
+        assert self._questions is not None
+        names = {port.index: name for name, port in self._ports.items()}
+        now = self._loop.time()
+        for index, protocol in self._questions.read():
+            if index in names:
+                self._perform(self._agent.probed(names[index], protocol, now))
+        self._flush()
+        self._rearm()
+
     def _tick(self) -> None:
         self._timer = None
         self._carry_out(self._agent.tick(self._loop.time()))
@@ -280,7 +294,7 @@ class Service:
     # --- what to show -----------------------------------------------------------------------------
 
     def _query(self, name: str) -> Any:
-        """The answer to one of `answers.QUERIES`."""
+        """The answer to one of `answers.QUERIES` or `answers.COMMANDS`."""
         now = self._loop.time()
         match name:
             case "nhrp":
@@ -291,6 +305,10 @@ class Service:
                 return [self._with_copies(entry) for entry in self._agent.multicast()]
             case "counters":
                 return self._counters()
+            case "clear":
+                self._carry_out(self._agent.clear(now))
+                self._rearm()
+                return None
             case _:
                 return self._status(now)
 
@@ -334,7 +352,8 @@ class Service:
         for name in tuple(self._ports):
             self._shut(name)
         self._sources.close()
-        if self._route_watch is not None:
-            self._route_watch.close()
+        for watch in (self._route_watch, self._questions):
+            if watch is not None:
+                watch.close()
         self._control.close()
         self._journal.close()

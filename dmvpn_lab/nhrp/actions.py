@@ -37,6 +37,8 @@ class InstallNeighbour:
 
     Verdicts come in the order of the actions.
     """
+    on_demand: bool = False
+    """The kernel is to say when it uses the mapping: `Agent.probed` is called then."""
 
 
 @dataclass(frozen=True, slots=True)

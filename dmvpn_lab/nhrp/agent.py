@@ -37,6 +37,9 @@ from dmvpn_lab.nhrp.packet import (
     error_indication,
     extension_offset,
 )
+from dmvpn_lab.nhrp.purger import Purger
+from dmvpn_lab.nhrp.request_ids import RequestIds
+from dmvpn_lab.nhrp.resolver import Resolver
 from dmvpn_lab.nhrp.saved import Changes, Saved, restorable
 from dmvpn_lab.nhrp.server import Server
 from dmvpn_lab.nhrp.tunnel import Tunnel
@@ -60,12 +63,14 @@ class Agent:
     def __init__(self, config: Iterable[TunnelConfig], rng: random.Random) -> None:
         self.domains: dict[int, Cache] = {}
         self.tunnels: dict[str, Tunnel] = {}
-        first_id = rng.getrandbits(31)  # random: an off-path attacker must not guess it
+        self._ids = RequestIds(rng.getrandbits(31))  # an off-path attacker must not guess the first
         for each in config:
             cache = self.domains.setdefault(each.network_id, Cache())
             self.tunnels[each.name] = Tunnel(each, cache)
-        self._client = Client(rng, first_id)
-        self._server = Server(self.tunnels)
+        self._client = Client(rng, self._ids)
+        self._resolver = Resolver(rng, self._ids)
+        self._purger = Purger(rng, self._ids)
+        self._server = Server(self.tunnels, self._purger)
 
     # --- what happens to the tunnels -----------------------------------------------------------
 
@@ -104,13 +109,15 @@ class Agent:
         time. What has run out, or does not fit the configuration of now, is dropped.
         """
         if state.last_id is not None:
-            self._client.last_id = state.last_id
+            self._ids.last = state.last_id
         kept = 0
         for binding in state.bindings:
             tunnel = self.tunnels.get(binding.interface)
             if tunnel is not None and restorable(binding, tunnel.config, now) and not tunnel.cache.full:
                 tunnel.cache.bind(binding)
                 kept += 1
+                if binding.resolved:
+                    self._resolver.restored(binding, now)
         for tunnel in self.tunnels.values():
             tunnel.multicast_actions()  # the shell gives a link that it opens the whole set
         if not state.bindings:
@@ -121,13 +128,14 @@ class Agent:
         """What `restore` of the next agent must know, since the last call."""
         changed = [(domain, protocol, binding) for domain, cache in self.domains.items()
                    for protocol, binding in cache.take_changed()]  # fmt: skip
-        return Changes(self._client.last_id, changed)
+        return Changes(self._ids.last, changed)
 
     # --- time -----------------------------------------------------------------------------------
 
     def deadline(self) -> float | None:
         """When `tick` is due, monotonic seconds; None when nothing is."""
         due = [cache.deadline() for cache in self.domains.values()]
+        due += [self._resolver.deadline(), self._purger.deadline()]
         due += [registration.due for tunnel in self.tunnels.values() for registration in tunnel.registrations]
         return min((each for each in due if each is not None), default=None)
 
@@ -136,9 +144,28 @@ class Agent:
         actions: list[Action] = []
         for cache in self.domains.values():
             for binding in cache.expire(now):
-                actions += self._gone(binding, "peer-expired")
+                actions += self._gone(binding, "expired", now)
+        actions += self._resolver.tick(now, self.tunnels)
+        actions += self._purger.tick(now)
         for tunnel in self.tunnels.values():
             actions += self._client.tick(tunnel, now)
+        return actions
+
+    # --- the kernel's wishes ----------------------------------------------------------------------
+
+    def probed(self, interface: str, protocol: IPv4Address, now: float) -> list[Action]:
+        """The kernel has packets for a neighbour that it misses, or has used one `on_demand`."""
+        return self._resolver.probed(self.tunnels[interface], protocol, now)
+
+    def clear(self, now: float) -> list[Action]:
+        """Forget what was resolved, as `clear ip nhrp` does; registrations stay."""
+        actions: list[Action] = []
+        for cache in self.domains.values():
+            for binding in [b for b in cache if b.resolved]:
+                cache.remove(binding.protocol)
+                actions += self._gone(binding, "cleared", now)
+        for tunnel in self.tunnels.values():
+            actions += self._resolver.clear(tunnel)
         return actions
 
     # --- packets --------------------------------------------------------------------------------
@@ -176,24 +203,25 @@ class Agent:
             case PacketType.RESOLUTION_REQUEST:
                 return self._server.resolution(tunnel, packet, outer, now)
             case PacketType.PURGE_REQUEST:
-                return self._purge(tunnel, packet, outer)
+                return self._purge(tunnel, packet, outer, now)
             case PacketType.ERROR_INDICATION:
                 return self._client.error(tunnel, packet, outer)
-            case PacketType.RESOLUTION_REPLY | PacketType.PURGE_REPLY:
-                # This agent asks neither question, so it knows no such reply.
-                tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            case PacketType.RESOLUTION_REPLY:
+                return self._resolver.reply(tunnel, packet, outer, now)
+            case PacketType.PURGE_REPLY:
+                return self._purger.reply(tunnel, packet, outer)
             case PacketType.TRAFFIC_INDICATION:
                 pass  # counted above; this agent makes no shortcuts
             case _:
                 tunnel.counters[counters.UNKNOWN_TYPE] += 1
         return []
 
-    def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
+    def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Forget bindings at the registrant's own wish, and nobody else's (section 5.2.5)."""
         gone, reply = self._server.purge(tunnel, packet, outer)
         actions: list[Action] = []
         for binding in gone:
-            actions += self._gone(binding, "peer-expired")
+            actions += self._gone(binding, "purged", now)
         return actions + reply
 
     def _unacceptable(self, tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:
@@ -244,15 +272,17 @@ class Agent:
             actions += tunnel.multicast_actions()
         return actions
 
-    def _gone(self, binding: Binding, event: str) -> list[Action]:
-        facts = {
-            "interface": binding.interface,
-            "protocol": str(binding.protocol),
-            "nbma": str(binding.nbma),
-        }
+    def _gone(self, binding: Binding, reason: str, now: float) -> list[Action]:
+        """What follows from a binding that is not in the cache any more."""
+        facts = {"interface": binding.interface, "protocol": str(binding.protocol),
+                 "nbma": str(binding.nbma)}  # fmt: skip
         tunnel = self.tunnels[binding.interface]
-        return [RemoveNeighbour(binding.interface, binding.protocol), *tunnel.multicast_actions(),
-                Notify(event, facts)]  # fmt: skip
+        removal = RemoveNeighbour(binding.interface, binding.protocol)
+        if binding.resolved:
+            self._resolver.gone(binding)
+            return [removal, Notify("resolution-ended", facts | {"reason": reason})]
+        purges = self._purger.changed(tunnel.config.network_id, binding.protocol, now)
+        return [removal, *tunnel.multicast_actions(), Notify("peer-expired", facts), *purges]
 
     def _changed(self, interface: str, old: IPv4Address | None, new: IPv4Address | None) -> list[Action]:
         facts: dict[str, Any] = {
@@ -261,6 +291,14 @@ class Agent:
             "new": new and str(new),
         }
         return [Notify("nbma-changed", facts)]
+
+    def neighbours(self, interface: str) -> list[InstallNeighbour]:
+        """What the kernel must have of a multipoint tunnel, to put it into a link that is new."""
+        tunnel = self.tunnels[interface]
+        if tunnel.config.mode != "multipoint":
+            return []
+        return [InstallNeighbour(interface, b.protocol, b.nbma, on_demand=b.resolved)
+                for b in tunnel.cache if b.interface == interface]  # fmt: skip
 
     # --- what to show -----------------------------------------------------------------------------
 

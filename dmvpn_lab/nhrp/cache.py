@@ -28,6 +28,8 @@ class Binding:
     """Monotonic seconds; None for a static entry."""
     request_id: int = 0
     """Of the request that it was registered with."""
+    resolved: bool = False
+    """A server told it; not registered here."""
 
 
 class Cache:
@@ -117,6 +119,8 @@ class Cache:
         if binding.static:
             return
         self._changed[binding.protocol] = None
+        if binding.resolved:
+            return
         peers = self._peers.setdefault(binding.interface, Counter())
         peers[binding.nbma] += change
         if not peers[binding.nbma]:

@@ -36,6 +36,8 @@ class TunnelConfig:
     """(protocol, NBMA) pairs."""
     map_multicast: tuple[IPv4Address, ...] = ()
     map_multicast_dynamic: bool = False
+    resolve: bool = False
+    """Ask the next hop servers for neighbours that the kernel misses (phases 2 and 3)."""
 
     @property
     def renewal_s(self) -> float:

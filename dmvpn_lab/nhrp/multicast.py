@@ -18,6 +18,6 @@ def peers(tunnel: TunnelConfig, bindings: Iterable[Binding]) -> dict[IPv4Address
     found = dict.fromkeys(tunnel.map_multicast, "static")
     if tunnel.map_multicast_dynamic:
         for binding in bindings:
-            if binding.interface == tunnel.name and not binding.static:
+            if binding.interface == tunnel.name and not binding.static and not binding.resolved:
                 found.setdefault(binding.nbma, "dynamic")
     return found

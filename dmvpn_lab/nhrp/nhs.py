@@ -106,9 +106,16 @@ def is_late(request: Packet, outer: IPv4Address, existing: Binding | None, now: 
     return 0 < behind <= LATE_IDS and now - registered < LATE_S
 
 
-def is_purged(binding: Binding, request: Packet, outer: IPv4Address) -> bool:
-    """Whether a purge request ends that binding: the registrant's own, and not a static one."""
-    return not binding.static and binding.nbma == outer and purges(request, binding.protocol)
+def is_purged(binding: Binding, request: Packet, outer: IPv4Address, tunnel: TunnelConfig) -> bool:
+    """Whether a purge request ends that binding: the registrant's own, or one that our server told.
+
+    A static one ends with the configuration only.
+    """
+    if binding.static or not purges(request, binding.protocol):
+        return False
+    if binding.resolved and outer in (tunnel.nbma_of(nhs) for nhs in tunnel.nhs):
+        return True
+    return binding.nbma == outer
 
 
 def purges(request: Packet, protocol: IPv4Address) -> bool:

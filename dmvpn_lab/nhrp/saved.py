@@ -52,6 +52,7 @@ def record_of(domain: int, protocol: IPv4Address, binding: Binding | None) -> Re
         "holding_time_s": binding.holding_time_s,
         "expires": binding.expires and round(binding.expires, 3),
         "request_id": binding.request_id,
+        "resolved": binding.resolved,
     }
 
 
@@ -66,6 +67,7 @@ def binding_of(record: Record) -> Binding:
         holding_time_s=int(record["holding_time_s"]),
         expires=float(record["expires"]),
         request_id=int(record["request_id"]),
+        resolved=bool(record["resolved"]),
     )
 
 
@@ -74,4 +76,5 @@ def restorable(binding: Binding, tunnel: TunnelConfig, now: float) -> bool:
     holds = binding.expires is not None and now < binding.expires <= now + (binding.holding_time_s or 0)
     network, address = tunnel.address.network, tunnel.address.ip
     mapped = any(protocol == binding.protocol for protocol, _ in tunnel.static_maps)
-    return holds and not mapped and binding.protocol in network and binding.protocol != address
+    wanted = tunnel.resolve or not binding.resolved
+    return holds and wanted and not mapped and binding.protocol in network and binding.protocol != address

@@ -11,11 +11,13 @@ from dmvpn_lab.nhrp.tunnel import Tunnel
 def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
     """One cache entry."""
     config = tunnel.config
-    multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and not binding.static)
+    registered = not binding.static and not binding.resolved
+    multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and registered)
     flags = {
         "multicast": multicast,
         "nhs": binding.nhs,
-        "registered": not binding.static,
+        "registered": registered,
+        "resolved": binding.resolved,
         "unique": binding.unique,
     }
     return NhrpEntry(
