@@ -36,7 +36,7 @@ def put_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Reque
     """The request that adds or replaces a mapping."""
     body = NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
-    return Request(Kind.NEWNEIGH, Flag.CREATE | Flag.REPLACE, body)
+    return Request(Kind.NEWNEIGH, PUT, body)
 
 
 def put_used_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Request:
