@@ -41,6 +41,9 @@ EVENTS = (
     "resolution-refused",  # interface, protocol, nhs, code, meaning
     "resolution-timeout",  # interface, protocol, nhs, tries
     "resolution-ended",  # interface, protocol, nbma, reason: expired, purged or cleared
+    "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
+    "shortcut-added",  # interface, prefix, via
+    "shortcut-removed",  # interface, prefix, via, reason
     "purge-sent",  # interface, protocol, to: a station that was told a binding is told that it ended
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
 )
@@ -61,7 +64,7 @@ class NhrpEntry(TypedDict):
     type: str
     """`static` or `dynamic`."""
     flags: list[str]
-    """Sorted, of: `multicast`, `nhs`, `registered`, `resolved`, `unique`."""
+    """Sorted, of: `multicast`, `nhs`, `registered`, `resolved`, `shortcut`, `unique`."""
     holding_time_s: int | None
     expires_in_s: float | None
     """None for a static entry."""

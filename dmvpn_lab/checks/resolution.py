@@ -1,11 +1,15 @@
-"""Phase 2: a spoke does not know another, sends a packet, knows it, and sends there directly."""
+"""A spoke does not know another, sends a packet, knows it, and sends there directly.
+
+In phase 2 the route's next hop is the other spoke from the start; in phase 3 it is the hub, until
+a shortcut is there.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
 
-from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.checks.base import CheckResult, Observe, awaited
 from dmvpn_lab.checks.reachability import Member, host_behind, path, trace
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
@@ -41,9 +45,14 @@ async def _pair(
     hops = [str(hop) for hop in path(lab.plan, cloud, source, target)]
     spoke, wanted = source[0].name, str(target[1].address.ip)
 
-    async def routed() -> tuple[bool, str]:
-        done = await lab.exec(spoke, "ip", "route", "get", hops[-1])
-        return f" via {wanted} " in done.stdout, done.stdout.strip().split("\n")[0]
+    hub = str(lab.plan.members(cloud.name, "hub")[0][1].address.ip)
+
+    def leads(to: str) -> Observe:
+        async def observe() -> tuple[bool, str]:
+            done = await lab.exec(spoke, "ip", "route", "get", hops[-1])
+            return f" via {to} " in done.stdout, done.stdout.strip().split("\n")[0].split(" src ")[0]
+
+        return observe
 
     async def absent() -> tuple[bool, str]:
         entry = await _entry(lab, source, wanted)
@@ -59,14 +68,17 @@ async def _pair(
         return seen == hops, " > ".join(seen)
 
     name = Resolution.name
-    result = await awaited(name, spoke, f"{hops[-1]} via {wanted}", routed, watch, deadline_s)
+    await lab.query(spoke, "clear")
+    first = wanted if cloud.phase == 2 else hub
+    result = await awaited(name, spoke, f"{hops[-1]} via {first} before", leads(first), watch, deadline_s)
     yield result
     if not result.passed:
         return
-    await lab.query(spoke, "clear")
     yield await awaited(name, spoke, f"{wanted} not in the cache before", absent, watch, 0.0)
     expected = f"{wanted} -> {target[0].name}'s NBMA address after a packet"
     yield await awaited(name, spoke, expected, present, watch, DEADLINE_S)
+    if cloud.phase == 3:
+        yield await awaited(name, spoke, f"{hops[-1]} via {wanted} after", leads(wanted), watch, DEADLINE_S)
     yield await awaited(name, host.name, f"{far.name} by {' > '.join(hops)}", direct, watch, DEADLINE_S)
 
 

@@ -87,6 +87,8 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
         resolve=each.get("resolve", False),
+        redirect=each.get("redirect", False),
+        shortcut=each.get("shortcut", False),
     )
 
 

@@ -19,6 +19,7 @@ from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
+from dmvpn_lab.daemon.phase_3 import Phase3
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
@@ -27,9 +28,12 @@ from dmvpn_lab.linux.source_watch import Changes, SourceWatch
 from dmvpn_lab.nhrp.actions import (
     Action,
     ChangeMulticastPeers,
+    FindRoute,
     InstallNeighbour,
+    InstallShortcut,
     Notify,
     RemoveNeighbour,
+    RemoveShortcut,
     SendPacket,
 )
 from dmvpn_lab.nhrp.agent import Agent
@@ -57,6 +61,7 @@ class Service:
         """Tunnels whose new source address waits for a route."""
         self._route_watch: RouteWatch | None = None
         self._questions: NeighbourWatch | None = None
+        self._phase_3 = Phase3(netlink, config.tunnels, log)
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
 
@@ -75,6 +80,10 @@ class Service:
         if any(each.resolve for each in self._config.tunnels):
             self._questions = NeighbourWatch()
             self._loop.add_reader(self._questions.fileno(), self._neighbours_wanted)
+        if self._phase_3.log_socket is not None:
+            self._loop.add_reader(self._phase_3.log_socket.fileno(), self._forwarded)
+        if self._phase_3.watch is not None:
+            self._loop.add_reader(self._phase_3.watch.fileno(), self._parents_changed)
         await self._control.open(self._config.control)
         try:
             self._perform(self._agent.restore(self._journal.open(), self._started))
@@ -131,6 +140,8 @@ class Service:
         name = port.config.name
         for action in self._agent.neighbours(name):
             self._neighbours.put(port, action)
+        for shortcut in self._agent.shortcuts(name):
+            self._phase_3.change(port, shortcut)
         port.let_broadcast_out()
         if port.tap is not None:
             peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
@@ -241,6 +252,23 @@ class Service:
         self._flush()
         self._rearm()
 
+    def _forwarded(self) -> None:
+        """The kernel forwarded packets out of the tunnels that they came in by."""
+        assert self._phase_3.log_socket is not None
+        names = {port.index: name for name, port in self._ports.items()}
+        now = self._loop.time()
+        for each in self._phase_3.log_socket.read():
+            if each.index in names:
+                self._carry_out(self._agent.forwarded(names[each.index], each.nbma, each.data, now))
+        self._rearm()
+
+    def _parents_changed(self) -> None:
+        """Routes changed, perhaps such as shortcuts shorten."""
+        assert self._phase_3.watch is not None
+        self._phase_3.watch.drain()
+        self._carry_out(self._agent.routes_changed())
+        self._rearm()
+
     def _tick(self) -> None:
         self._timer = None
         self._carry_out(self._agent.tick(self._loop.time()))
@@ -275,6 +303,11 @@ class Service:
                     port = self._ports.get(interface)
                     if port is not None and port.tap is not None:
                         port.tap.change_peers(added, removed)
+                case FindRoute(token):
+                    route = self._phase_3.find(action)
+                    self._perform(self._agent.found(token, route, self._loop.time()))
+                case InstallShortcut(interface) | RemoveShortcut(interface):
+                    self._phase_3.change(self._ports.get(interface), action)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
 
@@ -357,3 +390,4 @@ class Service:
                 watch.close()
         self._control.close()
         self._journal.close()
+        self._phase_3.close()

@@ -55,10 +55,12 @@ class Kind(IntEnum):
     DELADDR = 21
     GETADDR = 22
     NEWROUTE = 24
+    DELROUTE = 25
     GETROUTE = 26
     NEWNEIGH = 28
     DELNEIGH = 29
     GETNEIGH = 30
+    NEWRULE = 32
     SETNEIGHTBL = 67
 
 

@@ -9,20 +9,20 @@ from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, NetlinkError, Request, attribute
 
-_RTMSG = struct.Struct("=BBBBBBBBI")
+RTMSG = struct.Struct("=BBBBBBBBI")
 RTA_DST = 1
 RTA_SRC = 2
 RTA_GATEWAY = 5
 RT_TABLE_MAIN = 254
 RTPROT_STATIC = 4
 RTN_UNICAST = 1
-_UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
+UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
 """What RTM_GETROUTE says of a source that is not ours, a prohibit and a throw route."""
 
 
 def put_route(netlink: Netlink, destination: IPv4Network, via: IPv4Address) -> None:
     """Add or replace a static route. Raises NetlinkError."""
-    body = _RTMSG.pack(
+    body = RTMSG.pack(
         socket.AF_INET, destination.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST, 0
     )
     if destination.prefixlen:
@@ -34,11 +34,11 @@ def put_route(netlink: Netlink, destination: IPv4Network, via: IPv4Address) -> N
 
 def reachable(netlink: Netlink, destination: IPv4Address, source: IPv4Address) -> bool:
     """Whether the kernel has a route from that local source to a destination, now."""
-    body = _RTMSG.pack(socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0)
+    body = RTMSG.pack(socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0)
     body += attribute(RTA_DST, destination.packed) + attribute(RTA_SRC, source.packed)
     try:
         return netlink.get(f"look up route to {destination}", Request(Kind.GETROUTE, 0, body)) is not None
     except NetlinkError as error:
-        if error.errno in _UNREACHABLE:
+        if error.errno in UNREACHABLE:
             return False
         raise

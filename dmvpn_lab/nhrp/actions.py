@@ -9,7 +9,7 @@ is acknowledged only after the kernel took the neighbour.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 
@@ -50,6 +50,31 @@ class RemoveNeighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class FindRoute:
+    """Look into the main routing table; the shell calls `Agent.found(token, route, now)`."""
+
+    token: int
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class InstallShortcut:
+    """Add or replace a route that is looked up before those of the routing protocols."""
+
+    interface: str
+    prefix: IPv4Network
+    via: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveShortcut:
+    """Remove such a route."""
+
+    interface: str
+    prefix: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeMulticastPeers:
     """Add to and take from the NBMA addresses that get a copy of each multicast packet of a tunnel."""
 
@@ -67,4 +92,13 @@ class Notify:
     """JSON-able values only."""
 
 
-Action = SendPacket | InstallNeighbour | RemoveNeighbour | ChangeMulticastPeers | Notify
+Action = (
+    SendPacket
+    | InstallNeighbour
+    | RemoveNeighbour
+    | FindRoute
+    | InstallShortcut
+    | RemoveShortcut
+    | ChangeMulticastPeers
+    | Notify
+)

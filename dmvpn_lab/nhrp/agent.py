@@ -20,6 +20,7 @@ from dmvpn_lab.nhrp import counters, multicast, views
 from dmvpn_lab.nhrp.actions import (
     Action,
     InstallNeighbour,
+    InstallShortcut,
     Notify,
     RemoveNeighbour,
     SendPacket,
@@ -40,8 +41,11 @@ from dmvpn_lab.nhrp.packet import (
 from dmvpn_lab.nhrp.purger import Purger
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.resolver import Resolver
+from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.saved import Changes, Saved, restorable
 from dmvpn_lab.nhrp.server import Server
+from dmvpn_lab.nhrp.shortcuts import Shortcuts
+from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 HOP_COUNT_OFFSET = 9
@@ -68,9 +72,11 @@ class Agent:
             cache = self.domains.setdefault(each.network_id, Cache())
             self.tunnels[each.name] = Tunnel(each, cache)
         self._client = Client(rng, self._ids)
-        self._resolver = Resolver(rng, self._ids)
+        self._shortcuts = Shortcuts()
+        self._resolver = Resolver(rng, self._ids, self._shortcuts)
         self._purger = Purger(rng, self._ids)
-        self._server = Server(self.tunnels, self._purger)
+        self._transit = Transit(self.tunnels, self._purger)
+        self._server = Server(self.tunnels, self._purger, self._transit)
 
     # --- what happens to the tunnels -----------------------------------------------------------
 
@@ -157,6 +163,21 @@ class Agent:
         """The kernel has packets for a neighbour that it misses, or has used one `on_demand`."""
         return self._resolver.probed(self.tunnels[interface], protocol, now)
 
+    def forwarded(self, interface: str, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
+        """The kernel forwarded a packet (its first octets) out of the tunnel that it came in by."""
+        return self._transit.forwarded(self.tunnels[interface], nbma, data, now)
+
+    def found(self, token: int, route: Route | None, now: float) -> list[Action]:
+        """The answer to a `FindRoute`; None: there is no route."""
+        if token < 0:
+            return self._transit.found(token, route, now)
+        actions, wanted = self._shortcuts.found(token, route, self.tunnels)
+        return actions if wanted is None else actions + self._resolver.shorten(*wanted, now)
+
+    def routes_changed(self) -> list[Action]:
+        """The routing table is another one: shortcuts live as long as what they shorten."""
+        return self._shortcuts.routes_changed(self.tunnels)
+
     def clear(self, now: float) -> list[Action]:
         """Forget what was resolved, as `clear ip nhrp` does; registrations stay."""
         actions: list[Action] = []
@@ -166,6 +187,8 @@ class Agent:
                 actions += self._gone(binding, "cleared", now)
         for tunnel in self.tunnels.values():
             actions += self._resolver.clear(tunnel)
+        for shortcut in tuple(self._shortcuts):  # those whose next hop registered here
+            actions += self._shortcuts.remove(shortcut, "cleared")
         return actions
 
     # --- packets --------------------------------------------------------------------------------
@@ -207,11 +230,13 @@ class Agent:
             case PacketType.ERROR_INDICATION:
                 return self._client.error(tunnel, packet, outer)
             case PacketType.RESOLUTION_REPLY:
-                return self._resolver.reply(tunnel, packet, outer, now)
+                if packet.source_protocol == tunnel.config.address.ip or not tunnel.config.redirect:
+                    return self._resolver.reply(tunnel, packet, outer, now)
+                return self._transit.reply(tunnel, packet, outer)
             case PacketType.PURGE_REPLY:
                 return self._purger.reply(tunnel, packet, outer)
             case PacketType.TRAFFIC_INDICATION:
-                pass  # counted above; this agent makes no shortcuts
+                return self._shortcuts.indicated(tunnel, packet, outer)
             case _:
                 tunnel.counters[counters.UNKNOWN_TYPE] += 1
         return []
@@ -280,7 +305,9 @@ class Agent:
         removal = RemoveNeighbour(binding.interface, binding.protocol)
         if binding.resolved:
             self._resolver.gone(binding)
-            return [removal, Notify("resolution-ended", facts | {"reason": reason})]
+            # First the routes, so that no packet looks for a neighbour that has gone.
+            shortcuts = self._shortcuts.next_hop_gone(binding.interface, binding.protocol, reason)
+            return [*shortcuts, removal, Notify("resolution-ended", facts | {"reason": reason})]
         purges = self._purger.changed(tunnel.config.network_id, binding.protocol, now)
         return [removal, *tunnel.multicast_actions(), Notify("peer-expired", facts), *purges]
 
@@ -300,12 +327,24 @@ class Agent:
         return [InstallNeighbour(interface, b.protocol, b.nbma, on_demand=b.resolved)
                 for b in tunnel.cache if b.interface == interface]  # fmt: skip
 
+    def shortcuts(self, interface: str) -> list[InstallShortcut]:
+        """The shortcut routes of a tunnel, to put them into a link that is new."""
+        return [InstallShortcut(interface, each.prefix, each.via) for each in self._shortcuts.of(interface)]
+
     # --- what to show -----------------------------------------------------------------------------
 
     def nhrp(self, now: float) -> list[NhrpEntry]:
         """The cache of every domain."""
         return [views.nhrp_entry(b, self.tunnels[b.interface], now)
-                for cache in self.domains.values() for b in cache]  # fmt: skip
+                for cache in self.domains.values() for b in cache] + self._shortcut_entries(now)  # fmt: skip
+
+    def _shortcut_entries(self, now: float) -> list[NhrpEntry]:
+        found = []
+        for each in self._shortcuts:
+            binding = self.tunnels[each.interface].cache.get(each.via)
+            if binding is not None:
+                found.append(views.shortcut_entry(each, binding, self.tunnels[each.interface], now))
+        return found
 
     def nhs(self, now: float) -> list[NhsEntry]:
         """The next hop servers of every tunnel."""

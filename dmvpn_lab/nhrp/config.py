@@ -38,6 +38,10 @@ class TunnelConfig:
     map_multicast_dynamic: bool = False
     resolve: bool = False
     """Ask the next hop servers for neighbours that the kernel misses (phases 2 and 3)."""
+    redirect: bool = False
+    """Tell spokes of shorter ways and pass on their questions (phase 3; `ip nhrp redirect`)."""
+    shortcut: bool = False
+    """Follow indications, and answer for what is behind us (phase 3; `ip nhrp shortcut`)."""
 
     @property
     def renewal_s(self) -> float:

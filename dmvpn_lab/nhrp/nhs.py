@@ -189,6 +189,23 @@ def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelCon
     )
 
 
+def prefix_reply(request: Packet, ours: IPv4Address | None, length: int, tunnel: TunnelConfig,
+                 nbma: IPv4Address | None) -> Packet:  # fmt: skip
+    """The answer to a question for what is behind a router: behind `ours`, or code 12."""
+    cie = Cie(code=CieCode.NO_BINDING, prefix_length=0)
+    if ours is not None:
+        cie = Cie(prefix_length=length, mtu=tunnel.mtu, holding_time_s=tunnel.holding_time_s,
+                  nbma=nbma, protocol=ours)  # fmt: skip
+    return replace(
+        request,
+        type=PacketType.RESOLUTION_REPLY,
+        hop_count=HOP_COUNT,
+        flags=int(request.flags | ResolutionFlag.AUTHORITATIVE),
+        cies=(cie,),
+        extensions=_answer_extensions(request, tunnel, nbma),
+    )
+
+
 def _answer_extensions(
     request: Packet, tunnel: TunnelConfig, nbma: IPv4Address | None
 ) -> tuple[Extension, ...] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from dmvpn_lab.nhrp import counters
@@ -23,6 +23,7 @@ from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.nhc import State, retransmit_delay
 from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.request_ids import RequestIds
+from dmvpn_lab.nhrp.shortcuts import Shortcuts
 from dmvpn_lab.nhrp.timers import Timers
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
@@ -56,18 +57,21 @@ class Question:
     tries: int = 0
     refused: bool = False
     """It said No, or nothing."""
+    parent: IPv4Network | None = None
+    """The route to shorten, when something behind another spoke is wanted (phase 3)."""
 
 
 class Resolver:
     """Asks for what the kernel misses; keeps what is used."""
 
-    def __init__(self, rng: random.Random, ids: RequestIds) -> None:
+    def __init__(self, rng: random.Random, ids: RequestIds, shortcuts: Shortcuts) -> None:
         self._rng = rng
         self._ids = ids
         self._questions: dict[Key, Question] = {}
         self._used: dict[Key, float] = {}
         """When the kernel last said that a resolved neighbour is used."""
         self._timers: Timers[Key] = Timers()
+        self._shortcuts = shortcuts
 
     # --- what the kernel wants ------------------------------------------------------------------
 
@@ -86,13 +90,21 @@ class Resolver:
             return [InstallNeighbour(tunnel.name, wanted, question.nbma, on_demand=True)]
         return self._begin(tunnel, wanted, now)
 
+    def shorten(self, tunnel: Tunnel, wanted: IPv4Address, parent: IPv4Network, now: float) -> list[Action]:
+        """Ask who has an address that the hub has said to have a shorter way."""
+        if (tunnel.name, wanted) in self._questions or tunnel.nbma is None:
+            return []
+        return self._begin(tunnel, wanted, now, parent)
+
     def _may_ask(self, tunnel: Tunnel, wanted: IPv4Address) -> bool:
         config = tunnel.config
         network = config.address.network
         special = (network.network_address, network.broadcast_address, config.address.ip)
         return config.resolve and tunnel.nbma is not None and wanted in network and wanted not in special
 
-    def _begin(self, tunnel: Tunnel, wanted: IPv4Address, now: float) -> list[Action]:
+    def _begin(
+        self, tunnel: Tunnel, wanted: IPv4Address, now: float, parent: IPv4Network | None = None
+    ) -> list[Action]:
         """Ask, and let packets go to the server meanwhile."""
         server = self._server(tunnel, None)
         if server is None:
@@ -101,11 +113,11 @@ class Resolver:
         if nbma is None:
             return []
         actions: list[Action] = []
-        if tunnel.cache.get(wanted) is None:
+        if parent is None and tunnel.cache.get(wanted) is None:
             actions.append(InstallNeighbour(tunnel.name, wanted, nbma, on_demand=True))
         if len(self._questions) >= QUESTION_LIMIT:
             return actions
-        question = Question(tunnel, wanted, server, nbma, self._ids.next(), now)
+        question = Question(tunnel, wanted, server, nbma, self._ids.next(), now, parent=parent)
         self._questions[tunnel.name, wanted] = question
         return actions + self._send(question, now)
 
@@ -132,14 +144,35 @@ class Resolver:
             return self._refused(question, entry.code or CieCode.NO_BINDING, now)
         if tunnel.cache.full or nbma == tunnel.nbma:
             return self._refused(question, CieCode.INSUFFICIENT_RESOURCES, now)
-        return self._resolved(question, nbma, entry.holding_time_s, now)
+        if question.parent is not None:
+            return self._shortened(question, question.parent, entry, nbma, now)
+        return self._resolved(question, question.wanted, nbma, entry.holding_time_s, now)
+
+    def _shortened(
+        self, question: Question, parent: IPv4Network, entry: Cie, nbma: IPv4Address, now: float
+    ) -> list[Action]:
+        """A spoke has what was wanted: bind its tunnel address, and lead the prefix there."""
+        tunnel, via = question.tunnel, entry.protocol
+        network = tunnel.config.address.network
+        if not isinstance(via, IPv4Address) or via not in network or via == tunnel.config.address.ip:
+            return self._refused(question, CieCode.NO_BINDING, now)
+        if via in tunnel.config.nhs:
+            return self._refused(question, CieCode.NO_BINDING, now)  # the way that it is already
+        del self._questions[tunnel.name, question.wanted]
+        self._timers.cancel((tunnel.name, question.wanted))
+        actions = self._resolved(question, via, nbma, entry.holding_time_s, now)
+        binding = tunnel.cache.get(via)
+        if binding is None or binding.nbma != nbma:
+            return actions
+        added = self._shortcuts.add(tunnel, question.wanted, parent, entry.prefix_length, via, now)
+        return actions + added
 
     def _resolved(
-        self, question: Question, nbma: IPv4Address, holding_time_s: int, now: float
+        self, question: Question, wanted: IPv4Address, nbma: IPv4Address, holding_time_s: int, now: float
     ) -> list[Action]:
-        tunnel, wanted = question.tunnel, question.wanted
+        tunnel = question.tunnel
         key = (tunnel.name, wanted)
-        del self._questions[key]
+        self._questions.pop(key, None)
         previous = tunnel.cache.get(wanted)
         if previous is not None and not previous.resolved:
             self._timers.cancel(key)
@@ -219,7 +252,7 @@ class Resolver:
     def _forget(self, question: Question) -> list[Action]:
         """The next packet asks anew."""
         del self._questions[question.tunnel.name, question.wanted]
-        if question.tunnel.cache.get(question.wanted) is not None:
+        if question.parent is not None or question.tunnel.cache.get(question.wanted) is not None:
             return []
         return [RemoveNeighbour(question.tunnel.name, question.wanted)]
 

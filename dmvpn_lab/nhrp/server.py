@@ -18,6 +18,7 @@ from dmvpn_lab.nhrp.constants import CieCode, PurgeFlag, meaning
 from dmvpn_lab.nhrp.nhs import Verdict
 from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.purger import Asker, Purger
+from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 PENDING_LIMIT = 8192
@@ -46,8 +47,9 @@ class Pending:
 class Server:
     """Answers registration, resolution and purge requests."""
 
-    def __init__(self, tunnels: Mapping[str, Tunnel], purger: Purger) -> None:
+    def __init__(self, tunnels: Mapping[str, Tunnel], purger: Purger, transit: Transit) -> None:
         self._tunnels = tunnels
+        self._transit = transit
         self._purger = purger
         self._pending: dict[int, Pending] = {}
         self._asking: set[Key] = set()
@@ -156,6 +158,9 @@ class Server:
     def resolution(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Answer from the cache; what it does not hold has no binding here."""
         wanted = request.destination_protocol
+        behind = tunnel.config.redirect or tunnel.config.shortcut
+        if behind and isinstance(wanted, IPv4Address) and wanted not in tunnel.config.address.network:
+            return self._transit.question(tunnel, request, outer, wanted)
         binding = self._known(tunnel, wanted, now) if isinstance(wanted, IPv4Address) else None
         reply = nhs.resolution_reply(request, binding, tunnel.config, tunnel.nbma, now)
         station, entry = request.source_protocol, reply.cies[0]

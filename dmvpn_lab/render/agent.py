@@ -39,4 +39,6 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
         "map_multicast_dynamic": tunnel.map_multicast_dynamic,
         "resolve": cloud.phase > 1 and tunnel.role == "spoke",
+        "redirect": cloud.phase == 3 and tunnel.role == "hub",
+        "shortcut": cloud.phase == 3 and tunnel.role == "spoke",
     }

@@ -110,6 +110,12 @@ def the_phase_can_work(lab: Lab, document: Document) -> Iterator[Problem]:
         elif cloud.phase == 2 and key_that_keeps_the_next_hop(cloud.routing) is None:
             message = "phase 2, but the hub is the next hop of everything: no spoke would be resolved"
             yield document.problem(path, message, hint=_how_to_keep_the_next_hop(cloud.routing.protocol))
+        elif cloud.phase == 3 and (key := key_that_keeps_the_next_hop(cloud.routing)) is not None:
+            message = "phase 3, but another spoke is the next hop: the hub sees nothing that it could shorten"
+            yield document.problem(path, message, hint=f"remove `{key}` from its routing, or set `phase: 2`")
+        elif cloud.phase == 3 and cloud.routing.protocol == "none":
+            message = "phase 3 without routes: there is nothing to shorten"
+            yield document.problem(path, message, hint="choose a routing protocol, or set `phase: 1`")
 
 
 def _how_to_keep_the_next_hop(protocol: str) -> str:
