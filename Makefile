@@ -32,9 +32,10 @@ lab-down: $(READY) ## remove every running lab
 
 test: lint unit live ## every test that CI runs
 
-test-all: lint unit ## the same and the long campaigns; writes results/test-all.txt
+test-all: lint ## the same and the long campaigns; writes results/test-all.txt
 	@mkdir -p $(RESULTS)
-	@$(PY) tools/live-tests --long 2>&1 | tee $(RESULTS)/test-all.txt
+	@$(VENV)/bin/pytest tests --ignore tests/live 2>&1 | tee $(RESULTS)/test-all.txt
+	@$(PY) tools/live-tests --long 2>&1 | tee -a $(RESULTS)/test-all.txt
 
 lint: $(READY) ## ruff, mypy, import-linter
 	@$(VENV)/bin/ruff check .
@@ -42,8 +43,9 @@ lint: $(READY) ## ruff, mypy, import-linter
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-unit: $(READY) ## tests that run on any kernel, in seconds
-	@$(VENV)/bin/pytest tests --ignore tests/live
+unit: $(READY) ## tests that run on any kernel
+	@echo 'deselected: tests marked `long` (make test-all runs them)'
+	@$(VENV)/bin/pytest tests --ignore tests/live -m "not long"
 
 live: $(READY) ## tests on a kernel with GRE: here, or in the machine
 	@$(PY) tools/live-tests

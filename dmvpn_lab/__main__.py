@@ -12,7 +12,9 @@ from dmvpn_lab.errors import EXIT_INTERRUPTED, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
 
 COMPLETE = "_DMVPN_LAB_COMPLETE"
-WITH_THE_NODES = frozenset({"up", "down", "inspect", "verify", "inject", "show", "exec", "shell", "events"})
+WITH_THE_NODES = frozenset(
+    {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events"}
+)
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
 
 

@@ -10,7 +10,9 @@ The socket is a UNIX stream socket; every message is one line of JSON.
     <- {"v": 1, "event": "peer-registered", "at": 1764000000.25, "interface": "tunnel0", ...}
 
 `at` is the wall clock in seconds, taken once when the event happened. The queries are
-`nhrp`, `nhs`, `multicast`, `counters`, `status`; all but `status` and `counters` return lists.
+`nhrp`, `nhs`, `multicast`, `ipsec`, `counters`, `status`; all but `status` and `counters` return lists.
+On a router that runs EIGRP there are `eigrp-neighbors`, `eigrp-topology` and `eigrp-traffic` besides;
+on others they return null.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from typing import TypedDict
 
 VERSION = 1
 
-QUERIES = ("nhrp", "nhs", "multicast", "counters", "status")
+QUERIES = (
+    "nhrp", "nhs", "multicast", "ipsec", "counters", "status",
+    "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
+)  # fmt: skip
 COMMANDS = ("clear",)
 """Asked like a query; the result is null. `clear` forgets what was resolved."""
 
@@ -34,7 +39,7 @@ EVENTS = (
     "registration-refused",  # interface, nhs, code, meaning
     "registration-timeout",  # interface, nhs, tries
     "peer-registered",  # interface, protocol, nbma, holding_time_s, unique, previous_nbma
-    "peer-refused",  # interface, protocol, nbma, code, meaning
+    "peer-refused",  # interface, protocol, nbma, code, meaning; identity when it is not the owner's
     "peer-expired",  # interface, protocol, nbma
     "resolution-sent",  # interface, protocol, nhs, request_id, tries: its NBMA address is asked for
     "resolved",  # interface, protocol, nbma, holding_time_s, previous_nbma, asked_s_ago
@@ -46,10 +51,19 @@ EVENTS = (
     "shortcut-removed",  # interface, prefix, via, reason
     "purge-sent",  # interface, protocol, to: a station that was told a binding is told that it ended
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
+    "ike-ready",  # charon answers and has its keys and connections
+    "ike-lost",  # charon is gone; its states may still carry traffic
+    "ipsec-up",  # nbma, local, identity, spi_in, spi_out, encapsulated: phase 2 finished
+    "ipsec-rekeyed",  # the same: new keys, no gap
+    "ipsec-down",  # the same: the last SA with that peer is gone
+    "ipsec-failed",  # nbma, failures: a negotiation ended without an SA
+    "ipsec-conflict",  # nbma, identities: two peers behind one address; only one of them gets traffic
+    "eigrp-neighbour-up",  # interface, neighbour
+    "eigrp-neighbour-down",  # interface, neighbour, reason
 )
 """Every event name that the agent emits, with its facts besides `event` and `at`."""
 
-TRIGGERS = ("tunnel-up", "source-changed", "timer", "retransmit")
+TRIGGERS = ("tunnel-up", "source-changed", "ipsec-up", "timer", "retransmit")
 """Why a registration request was sent."""
 
 
@@ -78,7 +92,7 @@ class NhsEntry(TypedDict):
     protocol: str
     nbma: str | None
     state: str
-    """`registered`, `registering`, `refused` or `waiting` (no source address yet)."""
+    """`registered`, `registering`, `refused` or `waiting` (no source address, or no IPsec SA)."""
     requests_sent: int
     requests_failed: int
     replies_received: int
@@ -95,6 +109,26 @@ class MulticastEntry(TypedDict):
     """`static` or `dynamic`."""
     packets: int
     """Copies sent to it."""
+
+
+class IpsecEntry(TypedDict):
+    """One pair of ESP SAs with a peer."""
+
+    local: str
+    nbma: str
+    """Of the peer."""
+    identity: str
+    """What the peer proved to be, to IKE."""
+    ike: str
+    """`IKEv1` or `IKEv2`."""
+    transform: str
+    spi_in: str
+    """Hexadecimal."""
+    spi_out: str
+    packets_in: int
+    packets_out: int
+    encapsulated: bool
+    """In UDP: a NAT is between."""
 
 
 class TunnelStatus(TypedDict):
@@ -120,3 +154,67 @@ class Status(TypedDict):
 
 Counters = dict[str, dict[str, int]]
 """Answer to `counters`: interface -> counter name -> value. Names are in `nhrp/counters.py`."""
+
+
+class EigrpNeighbour(TypedDict):
+    """One EIGRP neighbour."""
+
+    asn: int
+    handle: int
+    """In the order of appearance."""
+    address: str
+    interface: str
+    up: bool
+    """False: pending, it has not acknowledged our first update yet."""
+    hold_s: float
+    """Until it is given up."""
+    uptime_s: float
+    srtt_ms: float | None
+    rto_ms: int
+    queued: int
+    """Packets that it has not acknowledged."""
+    sequence: int
+    """Of its last packet."""
+    stub: int | None
+    """Bits of what a stub announces; None: no stub."""
+
+
+class EigrpPath(TypedDict):
+    """One way to a destination."""
+
+    interface: str
+    neighbour: str | None
+    """None: our own."""
+    next_hop: str | None
+    distance: int
+    reported_distance: int
+    successor: bool
+    external: bool
+
+
+class EigrpRoute(TypedDict):
+    """One destination of the topology table."""
+
+    prefix: str
+    active: bool
+    feasible_distance: int | None
+    """None: it cannot be reached."""
+    successors: int
+    waiting: list[str]
+    """Neighbours that have not replied."""
+    paths: list[EigrpPath]
+
+
+class EigrpTopology(TypedDict):
+    """Answer to `eigrp-topology`."""
+
+    asn: int
+    router_id: str
+    routes: list[EigrpRoute]
+
+
+class EigrpTraffic(TypedDict):
+    """Answer to `eigrp-traffic`."""
+
+    asn: int
+    counters: dict[str, int]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dmvpn_lab.checks.adjacency import AdjacencyCheck
 from dmvpn_lab.checks.base import Check, CheckResult
+from dmvpn_lab.checks.encryption import Encryption
 from dmvpn_lab.checks.multicast import Multicast
 from dmvpn_lab.checks.reachability import Reachability
 from dmvpn_lab.checks.registration import Registration
@@ -11,5 +12,12 @@ from dmvpn_lab.checks.resolution import Resolution
 
 __all__ = ["ALL", "Check", "CheckResult"]
 
-ALL: tuple[Check, ...] = (Registration(), Multicast(), AdjacencyCheck(), Resolution(), Reachability())
+ALL: tuple[Check, ...] = (
+    Encryption(),
+    Registration(),
+    Multicast(),
+    AdjacencyCheck(),
+    Resolution(),
+    Reachability(),
+)
 """In the order in which one rests on the other."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 
 from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.errors import LabError
 from dmvpn_lab.routing import protocol
+from dmvpn_lab.routing.base import RoutingProtocol
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import CloudPlan
 
@@ -42,12 +45,21 @@ async def _one(
 async def adjacent(lab: RunningLab, cloud: CloudPlan, node: str, neighbour: IPv4Address) -> tuple[bool, str]:
     """Whether a router is adjacent to a neighbour now, and the state in the protocol's word."""
     routing = protocol(cloud.routing.protocol)
-    done = await lab.exec(node, *routing.show_argv())
     try:
-        adjacencies = routing.parse(done.stdout)
-    except ValueError:
-        return False, (done.stderr or done.stdout).strip() or "no answer"
+        adjacencies = routing.parse(await _printed(lab, node, routing))
+    except (ValueError, LabError) as error:
+        return False, str(error)
     for adjacency in adjacencies:
         if adjacency.neighbour == neighbour:
             return adjacency.up, f"{neighbour} {adjacency.state}"
     return False, "no such neighbour"
+
+
+async def _printed(lab: RunningLab, node: str, routing: RoutingProtocol) -> str:
+    """What `parse` reads. Raises LabError with the router's own words where there is nothing."""
+    if routing.agent_query is not None:
+        return json.dumps(await lab.query(node, routing.agent_query))
+    done = await lab.exec(node, *routing.show_argv())
+    if not done.stdout:
+        raise LabError(done.stderr.strip() or "no answer")
+    return done.stdout

@@ -34,15 +34,22 @@ class Reachability:
 
 
 def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
-    """Which routers' hosts try to reach which."""
+    """Which routers' hosts try to reach which: those whose routers get routes to each other's LAN."""
     hubs = [m for m in plan.members(cloud.name, "hub") if host_behind(plan, m[0])]
     spokes = [m for m in plan.members(cloud.name, "spoke") if host_behind(plan, m[0])]
     pairs = [pair for hub in hubs for spoke in spokes for pair in ((spoke, hub), (hub, spoke))]
-    if not protocol(cloud.routing.protocol).spokes_meet(cloud):
-        return pairs
     if len(spokes) <= ALL_PAIRS_UP_TO:
-        return pairs + list(itertools.permutations(spokes, 2))
-    return pairs + list(zip(spokes, spokes[1:] + spokes[:1], strict=True))
+        pairs += itertools.permutations(spokes, 2)
+    else:
+        pairs += zip(spokes, spokes[1:] + spokes[:1], strict=True)
+    return [(a, b) for a, b in pairs if _knows(cloud, a, b) and _knows(cloud, b, a)]
+
+
+def _knows(cloud: CloudPlan, router: Member, target: Member) -> bool:
+    lan = target[0].lan_interface()
+    assert lan is not None
+    assert lan.address is not None
+    return protocol(cloud.routing.protocol).knows(cloud, router[1], target[1], lan.address.network)
 
 
 def host_behind(plan: Plan, router: NodePlan) -> NodePlan | None:

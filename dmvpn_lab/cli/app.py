@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dmvpn_lab import __version__
-from dmvpn_lab.cli import doctor, inject, lab, look, machine, schema
+from dmvpn_lab.cli import diagnose, doctor, inject, lab, look, machine, schema
 from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
 
 EPILOG = "Exit codes: 0 all passed, 1 a check failed, 2 usage or topology error, 3 the host cannot run it."
@@ -24,6 +24,7 @@ app.command()(lab.up)
 app.command()(lab.down)
 app.command()(lab.inspect)
 app.command()(lab.verify)
+app.command("diagnose")(diagnose.command)
 app.add_typer(inject.app, name="inject")
 app.command()(look.show)
 app.command("exec", context_settings={"ignore_unknown_options": True})(look.exec_)

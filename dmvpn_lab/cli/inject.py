@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 from ipaddress import AddressValueError, IPv4Interface, NetmaskValueError
 from typing import Annotated
 
 import typer
 
-from dmvpn_lab import controller, convergence
+from dmvpn_lab import controller, convergence, outage
 from dmvpn_lab.backends.state import locked
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli import output
@@ -18,6 +19,7 @@ from dmvpn_lab.convergence import Step
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, UsageError
 from dmvpn_lab.faults import address_change, base
 from dmvpn_lab.faults.base import Line
+from dmvpn_lab.faults.moment import Moment, chosen, moments
 from dmvpn_lab.running import RunningLab, Watch, watching
 
 app = typer.Typer(help="Change the world of a running lab.", no_args_is_help=True)
@@ -50,16 +52,68 @@ async def _change(lab: RunningLab, wish: address_change.Wish, json: bool) -> int
             return await _follow(lab, watch, after, json)
 
 
+def _command(fault: Moment) -> Callable[..., None]:
+    """The command of a fault of a moment."""
+
+    def command(
+        node: NodeName,
+        how: Annotated[
+            str | None, typer.Option(help="One of the ways above; the first.", metavar="WAY")
+        ] = None,
+        lab: LabName = None,
+        json: Json = False,
+    ) -> None:
+        running = controller.find(lab)
+        raise typer.Exit(asyncio.run(_moment(running, fault, node, chosen(fault, how), json)))
+
+    return command
+
+
+def _help(fault: Moment) -> str:
+    ways = "\n\n".join(f"  {way.name}: {way.meaning}" for way in fault.ways)
+    return f"{fault.summary}\n\nWays:\n\n{ways}"
+
+
+for _fault in moments():
+    app.command(_fault.name, help=_help(_fault), short_help=_fault.summary)(_command(_fault))
+
+
+async def _moment(lab: RunningLab, fault: Moment, node: str, way: str, json: bool) -> int:
+    with locked(lab.plan.lab):
+        async with watching(lab) as watch:
+            outages = await outage.measure(lab, watch, fault, node, way)
+        results = await outage.sound(lab, node)
+    passed = all(result.passed for result in results)
+    if json:
+        output.print_json({
+            "passed": passed,
+            "outages": [asdict(each) for each in outages],
+            "checks": [asdict(result) for result in results],
+        })  # fmt: skip
+    else:
+        rows = [
+            (o.spoke, o.hub, f"{o.secured_after_s:.3f} s", f"{o.outage_s:.3f} s", o.lost) for o in outages
+        ]
+        columns = ("spoke", "hub", fault.recovered_by, "without replies", "pings lost")
+        output.print_table(columns, rows, title=f"{fault.name} {way} on {node}")
+        output.print_results(lab.plan.lab, results)
+    return 0 if passed else EXIT_CHECK_FAILED
+
+
 @app.command("list")
 def list_faults(lab: LabName = None, json: Json = False) -> None:
     """List the faults that are in force, and the kinds that there are."""
     found = base.in_force(controller.find(lab))
     if json:
-        output.print_json({"kinds": [address_change.NAME], "in_force": [asdict(each) for each in found]})
+        output.print_json({"kinds": _kinds(), "in_force": [asdict(each) for each in found]})
         return
     rows = [(each.number, each.fault, each.node, each.what) for each in found]
     output.print_table(("#", "fault", "node", "what"), rows, title="in force")
-    output.console().print(f"kinds: {address_change.NAME}")
+    output.console().print(f"kinds: {', '.join(_kinds())}")
+
+
+def _kinds() -> list[str]:
+    return sorted([address_change.NAME, *(fault.name for fault in moments())])
 
 
 @app.command("undo")

@@ -12,7 +12,7 @@ from dmvpn_lab import controller
 from dmvpn_lab.backends import NAMES
 from dmvpn_lab.backends.state import running_labs
 from dmvpn_lab.checks import CheckResult
-from dmvpn_lab.cli import output
+from dmvpn_lab.cli import diagnose, output
 from dmvpn_lab.cli.options import Json, LabName
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, HostError, UsageError
 from dmvpn_lab.running import RunningLab
@@ -134,6 +134,8 @@ async def _verify(lab: RunningLab, json: bool, junit: Path | None, progress: out
         output.print_json(output.results_document(lab.plan.lab, results))
     else:
         output.print_results(lab.plan.lab, results)
+        if not all(result.passed for result in results):
+            diagnose.show([each for each in await diagnose.find(lab) if each.broken])
     if junit is not None:
         output.write_junit(junit, lab.plan.lab, results)
     return 0 if all(result.passed for result in results) else EXIT_CHECK_FAILED

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from dmvpn_lab import controller
-from dmvpn_lab.cli import output
+from dmvpn_lab.cli import eigrp, output
 from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.errors import UsageError, first_error
 from dmvpn_lab.running import Event, RunningLab
 
-SHOWS = ("nhrp", "nhs", "multicast", "routes", "counters", "status")
+SHOWS = ("nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "eigrp")
 Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
+EIGRP_ROUTES = "88"
+"""Protocol number of the agent's routes in the kernel."""
 QUIET_S = 0.3
 """Without --follow: events come at once from an agent's memory; after this silence they are all."""
 
@@ -25,19 +27,41 @@ QUIET_S = 0.3
 def show(
     node: NodeName,
     what: Annotated[str, typer.Argument(help=f"One of {', '.join(SHOWS)}.", metavar="WHAT")],
+    part: Annotated[
+        str | None,
+        typer.Argument(help=f"Of eigrp: one of {', '.join(eigrp.QUERIES)}.", metavar="[PART]"),
+    ] = None,
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Show a router's NHRP cache, servers, multicast peers, routes, counters or tunnels."""
+    """Show a router's NHRP cache, servers, multicast peers, SAs, routes, counters, tunnels or EIGRP."""
     if what not in SHOWS:
         raise UsageError(f"cannot show {what!r}", hint=f"one of {', '.join(SHOWS)}")
+    if part is not None and what != "eigrp":
+        raise UsageError(f"{what} has no parts, {part!r} least of all")
     running = controller.find(lab)
+    if what == "eigrp":
+        _show_eigrp(running, node, part or "neighbors", json)
+        return
     facts = asyncio.run(_facts(running, node, what))
     if json:
         output.print_json(facts)
     else:
         columns, rows = _table(what, facts)
         output.print_table(columns, rows)
+
+
+def _show_eigrp(lab: RunningLab, node: str, part: str, json: bool) -> None:
+    if part not in eigrp.QUERIES:
+        raise UsageError(f"eigrp has no {part!r}", hint=f"one of {', '.join(eigrp.QUERIES)}")
+    lab.router(node)
+    facts = asyncio.run(lab.query(node, eigrp.QUERIES[part]))
+    if facts is None:
+        raise UsageError(f"{node} runs no EIGRP", hint="its clouds have another routing protocol")
+    if json:
+        output.print_json(facts)
+    else:
+        print(eigrp.text(part, facts))
 
 
 async def _facts(lab: RunningLab, node: str, what: str) -> Any:
@@ -77,9 +101,16 @@ def _table(what: str, facts: Any) -> Table:
             return ("interface", "NBMA address", "flags", "packets"), [
                 (e["interface"], e["nbma"], e["origin"], e["packets"]) for e in facts
             ]
+        case "ipsec":
+            columns = ("peer", "identity", "IKE", "transform", "SPI in", "SPI out", "in", "out", "NAT")
+            return columns, [
+                (e["nbma"], e["identity"], e["ike"], e["transform"], e["spi_in"], e["spi_out"],
+                 e["packets_in"], e["packets_out"], "yes" if e["encapsulated"] else "no")
+                for e in facts
+            ]  # fmt: skip
         case "routes":
             return ("destination", "via", "interface", "protocol", "metric"), [
-                (r["dst"], r.get("gateway", "connected"), r.get("dev"), r.get("protocol"), r.get("metric"))
+                (r["dst"], _via(r), r.get("dev"), _protocol(r.get("protocol")), r.get("metric"))
                 for r in facts
             ]
         case "counters":
@@ -94,6 +125,17 @@ def _table(what: str, facts: Any) -> Table:
                  "up" if t["up"] else "down")
                 for t in facts["tunnels"]
             ]  # fmt: skip
+
+
+def _via(route: dict[str, Any]) -> str:
+    if "nexthops" in route:
+        return " ".join(hop["gateway"] for hop in route["nexthops"])
+    return str(route.get("gateway") or ("discard" if route.get("type") == "blackhole" else "connected"))
+
+
+def _protocol(number: str | None) -> str | None:
+    """`ip` knows no name for the agent's number."""
+    return "eigrp" if number == EIGRP_ROUTES else number
 
 
 def _duration(seconds: float | None) -> str:

@@ -1,18 +1,23 @@
 """Reads the agent's configuration file: JSON, written by the lab side or by hand.
 
 {"version": 1, "control": "/run/dmvpn-lab/agent.sock", "state": "/run/dmvpn-lab/agent.state",
- "tunnels": [{"name": "tunnel0", ...}]}
+ "tunnels": [{"name": "tunnel0", ...}],
+ "ipsec": null or {"source": "eth1", "identity": "spoke-a.lab.test", ...}}
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
+from dmvpn_lab.daemon import eigrp_config
+from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.errors import UsageError
+from dmvpn_lab.ipsec.config import ANY, IpsecConfig, Secret
 from dmvpn_lab.nhrp.config import TunnelConfig
 
 VERSION = 1
@@ -27,6 +32,9 @@ class AgentConfig:
     control: Path
     """Where its control socket goes."""
     tunnels: tuple[TunnelConfig, ...]
+    ipsec: IpsecConfig | None = None
+    """The protection of those tunnels that are `protected`."""
+    eigrp: ProcessConfig | None = None
     state: Path | None = None
     """Where it keeps what the next agent takes over; None: nowhere."""
 
@@ -54,8 +62,42 @@ def parse(document: dict[str, Any]) -> AgentConfig:
     tunnels = tuple(_tunnel(each) for each in document["tunnels"])
     if not tunnels:
         raise ValueError("no tunnels: an agent needs one at least")
+    ipsec = _ipsec(document["ipsec"]) if document.get("ipsec") else None
+    for each in tunnels:
+        if each.protected and (ipsec is None or ipsec.source != each.source):
+            raise ValueError(f"tunnel {each.name} is protected, but ipsec does not cover {each.source}")
+    eigrp = eigrp_config.parse(document["eigrp"]) if document.get("eigrp") else None
     state = document.get("state")
-    return AgentConfig(Path(document["control"]), tunnels, None if state is None else Path(state))
+    path = None if state is None else Path(state)
+    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp, path)
+
+
+def _ipsec(each: Mapping[str, Any]) -> IpsecConfig:
+    ike, authentication = each["ike"], each["authentication"]
+    if ike not in (1, 2) or authentication not in ("psk", "pubkey"):
+        raise ValueError(f"ipsec: no such IKE version or authentication: {ike!r}, {authentication!r}")
+    return IpsecConfig(
+        source=each["source"],
+        identity=each["identity"],
+        ike=ike,
+        proposals=tuple(each["proposals"]),
+        esp_proposals=tuple(each["esp_proposals"]),
+        authentication=authentication,
+        secrets=tuple(Secret(s["data"], tuple(s["owners"])) for s in each.get("secrets", ())),
+        certificates=tuple(each.get("certificates", ())),
+        peers={IPv4Address(nbma): identity for nbma, identity in each.get("peers", {}).items()},
+        peer_identity=each.get("peer_identity", ANY),
+        responds=each.get("responds", False),
+        dpd_s=each["dpd_s"],
+        lifetime_s=each["lifetime_s"],
+        ike_lifetime_s=each["ike_lifetime_s"],
+    )
+
+
+def _owners(owners: Mapping[str, str] | None) -> Mapping[IPv4Address, str] | None:
+    if owners is None:
+        return None
+    return {IPv4Address(protocol): identity for protocol, identity in owners.items()}
 
 
 def _tunnel(each: dict[str, Any]) -> TunnelConfig:
@@ -89,6 +131,8 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         resolve=each.get("resolve", False),
         redirect=each.get("redirect", False),
         shortcut=each.get("shortcut", False),
+        protected=each.get("protected", False),
+        owners=_owners(each.get("owners")),
     )
 
 

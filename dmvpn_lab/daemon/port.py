@@ -32,6 +32,8 @@ class Port:
         self._netlink = netlink
         self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu,
                         PROBES if config.resolve else 0)  # fmt: skip
+        self._peers: set[IPv4Address] = set()
+        self._with_inherited = False
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
         try:
@@ -39,11 +41,13 @@ class Port:
             self.index = link.index
             self.up = link.up
             """The link was up when it was opened: an earlier agent's, with its neighbours."""
-            self.inherited: set[IPv4Address] = set(list_neighbours(netlink, self.index))
+            self._left = list_neighbours(netlink, self.index)
+            self.inherited: set[IPv4Address] = set(self._left)
             """Neighbours that an earlier agent left and that nobody has registered again yet."""
             self.nhrp = NhrpSocket(config.name)
             if config.mode == "multipoint":
                 self.tap = MulticastTap(config.name, config.address.network)
+                self.set_peers(frozenset())
         except (DmvpnLabError, OSError) as error:
             raise TunnelError(f"{config.name}: {error}") from error
 
@@ -72,6 +76,26 @@ class Port:
             return all(each is None or reachable(self._netlink, each, nbma) for each in servers)
         except DmvpnLabError as error:
             raise TunnelError(f"{self.config.name}: {error}") from error
+
+    def set_peers(self, peers: frozenset[IPv4Address] | None = None) -> None:
+        """Copy multicast to these NBMA addresses (None: to the same as before) and to the inherited ones.
+
+        A routing protocol would lose its neighbours between a restart and their next registration.
+        """
+        self._peers = self._peers if peers is None else set(peers)
+        if self.tap is not None:
+            dynamic = self.inherited if self.config.map_multicast_dynamic else ()
+            self._with_inherited = bool(dynamic)
+            self.tap.set_peers(frozenset(self._peers) | {self._left[protocol] for protocol in dynamic})
+
+    def change_peers(self, added: tuple[IPv4Address, ...], removed: tuple[IPv4Address, ...]) -> None:
+        """Copy multicast to these too, and no more to those."""
+        self._peers.difference_update(removed)
+        self._peers.update(added)
+        if self._with_inherited:
+            self.set_peers()  # one of those may be an inherited one
+        elif self.tap is not None:
+            self.tap.change_peers(added, removed)
 
     def send(self, data: bytes, nbma: IPv4Address) -> None:
         """Send NHRP; what the kernel does not take now is counted, the core sends again."""

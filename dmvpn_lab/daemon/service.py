@@ -17,10 +17,13 @@ from dmvpn_lab import __version__
 from dmvpn_lab.answers import Counters, MulticastEntry, Status, TunnelStatus
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
+from dmvpn_lab.daemon.eigrp import Eigrp
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.phase_3 import Phase3
 from dmvpn_lab.daemon.port import Port, TunnelError
+from dmvpn_lab.daemon.protection import Protection
+from dmvpn_lab.ipsec.actions import PeerLost, PeerSecured
 from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.route_watch import RouteWatch
@@ -32,6 +35,7 @@ from dmvpn_lab.nhrp.actions import (
     InstallNeighbour,
     InstallShortcut,
     Notify,
+    Protect,
     RemoveNeighbour,
     RemoveShortcut,
     SendPacket,
@@ -62,8 +66,14 @@ class Service:
         self._route_watch: RouteWatch | None = None
         self._questions: NeighbourWatch | None = None
         self._phase_3 = Phase3(netlink, config.tunnels, log)
+        self._protection: Protection | None = None
+        if config.ipsec is not None:
+            self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
+        self._protected: dict[str, frozenset[IPv4Address]] = {}
+        """Tunnel -> the peers that it must have an SA with."""
         self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
+        self._eigrp: Eigrp | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Kernel state stays, for an agent that takes over.
@@ -85,10 +95,16 @@ class Service:
         if self._phase_3.watch is not None:
             self._loop.add_reader(self._phase_3.watch.fileno(), self._parents_changed)
         await self._control.open(self._config.control)
+        if self._protection is not None:
+            self._protection.open(self._loop)
         try:
             self._perform(self._agent.restore(self._journal.open(), self._started))
             for each in self._config.tunnels:
                 self._open(each)
+            if self._config.eigrp is not None:
+                self._eigrp = Eigrp(
+                    self._config.eigrp, self._netlink, self._loop, self._control.publish, self._log
+                )
             self._announce()
             await self._stop.wait()
             self._carry_out(self._agent.shutdown(self._loop.time()))
@@ -145,7 +161,7 @@ class Service:
         port.let_broadcast_out()
         if port.tap is not None:
             peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
-            port.tap.set_peers(frozenset(map(IPv4Address, peers)))
+            port.set_peers(frozenset(map(IPv4Address, peers)))
         self._flush()
 
     def _take_over(self, port: Port) -> None:
@@ -166,6 +182,7 @@ class Service:
             for protocol in tuple(port.inherited):
                 self._neighbours.put(port, RemoveNeighbour(port.config.name, protocol))
             port.inherited.clear()
+            port.set_peers()
             self._flush()
 
     # --- source addresses ---------------------------------------------------------------------------
@@ -188,7 +205,7 @@ class Service:
         name = port.config.name
         self._waiting.pop(name, None)
         if nbma is None:
-            self._carry_out(self._agent.source_changed(name, None, self._loop.time()))
+            self._use(name, None)
             return
         try:
             port.retarget(nbma)
@@ -198,7 +215,7 @@ class Service:
             return
         self._restore(port)
         if usable:
-            self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
+            self._use(name, nbma)
             return
         # A DHCP client adds the address first and the default route a moment later. A request
         # sent in between is lost, and the next one comes after the retransmission time.
@@ -225,7 +242,24 @@ class Service:
             self._loop.remove_reader(self._route_watch.fileno())
             self._route_watch.close()
             self._route_watch = None
+        self._use(name, nbma)
+        self._rearm()
+
+    def _use(self, name: str, nbma: IPv4Address | None) -> None:
+        """Tell the core its tunnel's source, and IPsec its local address."""
         self._carry_out(self._agent.source_changed(name, nbma, self._loop.time()))
+        if self._protection is not None and self._agent.tunnels[name].config.protected:
+            self._protection.source_changed(nbma)
+            for each in self._protection.secured():  # by an earlier agent, or for another tunnel
+                self._peer_changed(each)
+
+    def _peer_changed(self, change: PeerSecured | PeerLost) -> None:
+        """There is an SA with a peer, or there is none any more."""
+        match change:
+            case PeerSecured(local, peer, identity):
+                self._carry_out(self._agent.secured(local, peer, identity, self._loop.time()))
+            case PeerLost(local, peer):
+                self._carry_out(self._agent.unsecured(local, peer))
         self._rearm()
 
     def _announce(self) -> None:
@@ -301,8 +335,12 @@ class Service:
                         self._ports[interface].send(data, nbma)
                 case ChangeMulticastPeers(interface, added, removed):
                     port = self._ports.get(interface)
-                    if port is not None and port.tap is not None:
-                        port.tap.change_peers(added, removed)
+                    if port is not None:
+                        port.change_peers(added, removed)
+                case Protect(interface, peers):
+                    self._protected[interface] = peers
+                    if self._protection is not None:
+                        self._protection.peers_changed(frozenset().union(*self._protected.values()))
                 case FindRoute(token):
                     route = self._phase_3.find(action)
                     self._perform(self._agent.found(token, route, self._loop.time()))
@@ -329,6 +367,8 @@ class Service:
     def _query(self, name: str) -> Any:
         """The answer to one of `answers.QUERIES` or `answers.COMMANDS`."""
         now = self._loop.time()
+        if name.startswith("eigrp-"):
+            return None if self._eigrp is None else self._eigrp.query(name)
         match name:
             case "nhrp":
                 return self._agent.nhrp(now)
@@ -336,6 +376,8 @@ class Service:
                 return self._agent.nhs(now)
             case "multicast":
                 return [self._with_copies(entry) for entry in self._agent.multicast()]
+            case "ipsec":
+                return [] if self._protection is None else self._protection.view()
             case "counters":
                 return self._counters()
             case "clear":
@@ -382,9 +424,13 @@ class Service:
     def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._eigrp is not None:
+            self._eigrp.close()
         for name in tuple(self._ports):
             self._shut(name)
         self._sources.close()
+        if self._protection is not None:
+            self._protection.close()
         for watch in (self._route_watch, self._questions):
             if watch is not None:
                 watch.close()

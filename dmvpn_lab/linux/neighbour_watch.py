@@ -31,7 +31,7 @@ class NeighbourWatch:
     """Readable when the kernel asks for neighbours."""
 
     def __init__(self) -> None:
-        self._events = NetlinkEvents([Group.NEIGHBOUR], QUESTIONS_ONLY)
+        self._events = NetlinkEvents([Group.NEIGHBOUR], program=QUESTIONS_ONLY)
 
     def fileno(self) -> int:
         """For a selector or an event loop."""

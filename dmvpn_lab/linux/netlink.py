@@ -93,7 +93,7 @@ _ACKNOWLEDGED = int(Flag.REQUEST | Flag.ACK)
 class Request:
     """One message to the kernel."""
 
-    kind: Kind
+    kind: int
     flags: int
     """Besides REQUEST and ACK."""
     body: bytes
@@ -159,8 +159,8 @@ def split(datagram: bytes) -> Iterator[Message]:
 class Netlink:
     """A socket for requests. It belongs to the network namespace in which it was made."""
 
-    def __init__(self) -> None:
-        self._socket = _open()
+    def __init__(self, family: int = socket.NETLINK_ROUTE) -> None:
+        self._socket = _open(family)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         self._sequence = 0
@@ -204,7 +204,7 @@ class Netlink:
                     raise NetlinkError(what, number)
                 return None if number else answer
 
-    def dump(self, what: str, kind: Kind, body: bytes) -> list[bytes]:
+    def dump(self, what: str, kind: int, body: bytes) -> list[bytes]:
         """Bodies of all objects of a kind. Raises NetlinkError."""
         first = self._send([Request(kind, Flag.DUMP, body)], ack=False)
         found: list[bytes] = []
@@ -251,8 +251,13 @@ class Netlink:
 class NetlinkEvents:
     """A non-blocking socket that receives the kernel's events of some groups."""
 
-    def __init__(self, groups: Sequence[Group], program: Sequence[Instruction] = ()) -> None:
-        self._socket = _open()
+    def __init__(
+        self,
+        groups: Sequence[int],
+        family: int = socket.NETLINK_ROUTE,
+        program: Sequence[Instruction] = (),
+    ) -> None:
+        self._socket = _open(family)
         self._socket.setblocking(False)
         if program:
             attach_filter(self._socket, program)
@@ -281,9 +286,9 @@ class NetlinkEvents:
                 raise
 
 
-def _open() -> socket.socket:
+def _open(family: int) -> socket.socket:
     try:
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
     except OSError as error:
         raise HostError(f"cannot open a netlink socket: {error.strerror}") from error
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)

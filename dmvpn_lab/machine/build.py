@@ -7,12 +7,14 @@ leaves nothing half. The tools are Debian's own: mmdebstrap, pip, mke2fs.
 from __future__ import annotations
 
 import gzip
+import os
 import platform
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,8 @@ Progress = Callable[[str], None]
 NODE_ROOT_BYTES = 1_500_000_000
 MACHINE_BYTES = 6_000_000_000
 DISK_SIZE = "3G"
+KEEP_S = 14 * 86400.0
+"""An image that was not used for so long goes when another is built; two checkouts may take turns."""
 OWN = Path("opt/dmvpn-lab")
 INITRAMFS_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4")
 EXCLUDED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
@@ -40,18 +44,25 @@ def node_root(progress: Progress) -> Path:
         if not place.is_dir():
             with _under_construction(place, NODE_ROOT_BYTES) as folder:
                 _fill_root(folder, recipe, (), progress)
+        os.utime(place)
     return place
 
 
 def machine_image(progress: Progress) -> Path:
     """The folder with the machine's `disk.raw`, `vmlinuz` and `initrd`; built if not there."""
     recipe = load()
-    place = cache_folder() / f"image-{recipe.machine_digest}"
+    place = cache_folder() / image_name(recipe)
     with locked("build"):
         if not place.is_dir():
             with _under_construction(place, MACHINE_BYTES) as folder:
                 _make_image(folder, recipe, progress)
+        os.utime(place)
     return place
+
+
+def image_name(recipe: Recipe) -> str:
+    """The name of the folder of a recipe's image."""
+    return f"image-{recipe.machine_digest}"
 
 
 def _make_image(folder: Path, recipe: Recipe, progress: Progress) -> None:
@@ -151,7 +162,7 @@ def _with_dependencies(modules: Path) -> list[Path]:
 
 @contextmanager
 def _under_construction(place: Path, needed_bytes: int) -> Iterator[Path]:
-    """A temporary folder that becomes `place` if all goes well; older ones of its kind go."""
+    """A temporary folder that becomes `place` if all goes well; those long unused go."""
     _require_room(place.parent, needed_bytes)
     kind = place.name.rpartition("-")[0]
     for old in place.parent.glob(f".{kind}-*"):
@@ -161,7 +172,8 @@ def _under_construction(place: Path, needed_bytes: int) -> Iterator[Path]:
         folder.chmod(0o755)
         yield folder
         for old in place.parent.glob(f"{kind}-*"):
-            shutil.rmtree(old)
+            if time.time() - old.stat().st_mtime > KEEP_S:
+                shutil.rmtree(old)
         folder.rename(place)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

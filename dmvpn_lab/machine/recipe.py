@@ -42,7 +42,8 @@ def load() -> Recipe:
     machine_python = tuple(_pin(name) for name in machine["python"])
     node_text = repr((node, node_python))
     scripts = [path.read_bytes() for path in sorted((folder / "machine").glob("[a-z]*")) if path.is_file()]
-    scripts.append((Path(__file__).parent / "wire.py").read_bytes())
+    own = Path(__file__).parent
+    scripts += [(own / name).read_bytes() for name in ("wire.py", "build.py", "cpio.py")]
     return Recipe(
         suite=node["suite"],
         node_packages=tuple(node["packages"]),
@@ -52,7 +53,7 @@ def load() -> Recipe:
         machine_packages=tuple(machine["packages"]),
         machine_python=machine_python,
         modules=tuple(machine["modules"]),
-        node_digest=_digest(node_text.encode()),
+        node_digest=_digest(node_text.encode(), (own / "build.py").read_bytes()),
         machine_digest=_digest(node_text.encode(), repr((machine, machine_python)).encode(), *scripts),
     )
 

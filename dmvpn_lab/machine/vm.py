@@ -17,9 +17,10 @@ from pathlib import Path
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import qemu
-from dmvpn_lab.machine.build import machine_image
+from dmvpn_lab.machine.build import image_name, machine_image
 from dmvpn_lab.machine.client import ping
 from dmvpn_lab.machine.paths import MachinePaths, cache_folder, locked, machine_paths
+from dmvpn_lab.machine.recipe import load as load_recipe
 
 Progress = Callable[[str], None]
 
@@ -37,14 +38,22 @@ class Running:
     """Start time of the process in clock ticks since boot: a PID alone can be another's."""
     port: int
     accelerator: str
+    image: str
+    """The folder name of the image that it was started from: it holds the recipe's digest."""
     token: str
+
+    @property
+    def current(self) -> bool:
+        """Whether it was made from the present recipe."""
+        return self.image == image_name(load_recipe())
 
 
 def find() -> Running | None:
     """The machine of this user if its process lives."""
     paths = machine_paths()
     try:
-        running = Running(**json.loads(paths.running.read_text()), token=paths.token.read_text())
+        facts = {"image": "", **json.loads(paths.running.read_text())}  # earlier versions had none
+        running = Running(**facts, token=paths.token.read_text())
     except (OSError, ValueError, TypeError):
         return None
     return running if _start_time(running.pid) == running.started else None
@@ -53,13 +62,17 @@ def find() -> Running | None:
 def ensure(progress: Progress) -> Running:
     """The running machine; built, booted or resumed if need be. Raises HostError."""
     running = find()
-    if running is not None and ping(running.port, running.token, 20.0):
+    if running is not None and running.current and ping(running.port, running.token, 20.0):
         return running
     with locked(machine_paths().folder.name):
         running = find()
         if running is not None:
-            if ping(running.port, running.token, 20.0):
+            if running.current and ping(running.port, running.token, 20.0):
                 return running
+            progress(
+                "the machine is started anew: "
+                + ("it does not answer" if running.current else "its recipe has changed")
+            )
             _end(running)
         image = machine_image(progress)
         for accelerator in _accelerators():
@@ -144,7 +157,9 @@ def _launch(
             # The resident listens as soon as it can serve; until then the connection is refused
             # by the machine, so asking is the event.
             if ping(port, token, min(5.0, deadline_s)):
-                running = Running(process.pid, _start_time(process.pid) or 0, port, hw.accelerator, token)
+                running = Running(
+                    process.pid, _start_time(process.pid) or 0, port, hw.accelerator, image.name, token
+                )
                 facts = {k: v for k, v in asdict(running).items() if k != "token"}
                 paths.running.write_text(json.dumps(facts))
                 return running

@@ -84,6 +84,14 @@ class ChangeMulticastPeers:
 
 
 @dataclass(frozen=True, slots=True)
+class Protect:
+    """The whole set of NBMA addresses with which a tunnel must have an IPsec SA."""
+
+    interface: str
+    peers: frozenset[IPv4Address]
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """An event for the subscribers of the control socket; `name` is one of `answers.EVENTS`."""
 
@@ -100,5 +108,6 @@ Action = (
     | InstallShortcut
     | RemoveShortcut
     | ChangeMulticastPeers
+    | Protect
     | Notify
 )

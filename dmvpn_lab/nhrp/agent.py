@@ -16,12 +16,13 @@ from typing import Any
 
 from dmvpn_lab.answers import Counters, MulticastEntry, NhrpEntry, NhsEntry
 from dmvpn_lab.errors import DecodeError
-from dmvpn_lab.nhrp import counters, multicast, views
+from dmvpn_lab.nhrp import counters, multicast, protection, views
 from dmvpn_lab.nhrp.actions import (
     Action,
     InstallNeighbour,
     InstallShortcut,
     Notify,
+    Protect,
     RemoveNeighbour,
     SendPacket,
 )
@@ -46,7 +47,10 @@ from dmvpn_lab.nhrp.saved import Changes, Saved, restorable
 from dmvpn_lab.nhrp.server import Server
 from dmvpn_lab.nhrp.shortcuts import Shortcuts
 from dmvpn_lab.nhrp.transit import Transit
-from dmvpn_lab.nhrp.tunnel import Tunnel
+from dmvpn_lab.nhrp.tunnel import HELD_LIMIT, Held, Tunnel
+
+HOLD_S = 3.0
+"""A registration waits so long for the word that its sender has an SA."""
 
 HOP_COUNT_OFFSET = 9
 
@@ -86,6 +90,7 @@ class Agent:
         old, tunnel.nbma = tunnel.nbma, nbma
         if nbma == old:
             return []
+        tunnel.secured.clear()  # an SA is between two addresses
         if nbma is None:
             facts = {"interface": interface, "reason": "the source interface has no address"}
             return [*self._changed(interface, old, nbma), Notify("tunnel-down", facts),
@@ -100,6 +105,25 @@ class Agent:
             actions += self._changed(interface, old, nbma)
         tunnel.had_source = True
         return [*actions, *self._client.register(tunnel, trigger, now)]
+
+    def secured(self, local: IPv4Address, peer: IPv4Address, identity: str, now: float) -> list[Action]:
+        """There is an IPsec SA between two NBMA addresses, and IKE knows who the peer is."""
+        actions: list[Action] = []
+        for tunnel in self.tunnels.values():
+            if not tunnel.config.protected or tunnel.nbma != local:
+                continue
+            tunnel.secured[peer] = identity
+            actions += self._client.secured(tunnel, peer, now)
+            actions += self._release(tunnel, peer, now)
+        return actions
+
+    def unsecured(self, local: IPv4Address, peer: IPv4Address) -> list[Action]:
+        """The last SA between two NBMA addresses is gone."""
+        for tunnel in self.tunnels.values():
+            if tunnel.config.protected and tunnel.nbma == local:
+                tunnel.secured.pop(peer, None)
+                self._client.unsecured(tunnel, peer)
+        return []
 
     def shutdown(self, now: float) -> list[Action]:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
@@ -220,6 +244,9 @@ class Agent:
     def _dispatch(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         match packet.type:
             case PacketType.REGISTRATION_REQUEST:
+                if tunnel.config.owners is not None and outer not in tunnel.secured:
+                    self._hold(tunnel, packet, outer, now)
+                    return []
                 return self._server.registration(tunnel, packet, outer, now)
             case PacketType.REGISTRATION_REPLY:
                 return self._client.reply(tunnel, packet, outer, now)
@@ -240,6 +267,24 @@ class Agent:
             case _:
                 tunnel.counters[counters.UNKNOWN_TYPE] += 1
         return []
+
+    def _hold(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> None:
+        """Keep a registration until IKE says whose it is. It came by an SA: the word is on its way."""
+        fresh = [held for held in tunnel.held if now < held.until]
+        tunnel.counters[counters.NO_IDENTITY] += len(tunnel.held) - len(fresh)
+        if len(fresh) < HELD_LIMIT:
+            fresh.append(Held(packet, outer, now + HOLD_S))
+        tunnel.held = fresh
+
+    def _release(self, tunnel: Tunnel, peer: IPv4Address, now: float) -> list[Action]:
+        """Handle what was held of a peer."""
+        ready = [held for held in tunnel.held if held.nbma == peer]
+        tunnel.held = [held for held in tunnel.held if held.nbma != peer]
+        actions: list[Action] = []
+        for held in ready:
+            if now < held.until:
+                actions += self._dispatch(tunnel, held.packet, held.nbma, now)
+        return actions
 
     def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Forget bindings at the registrant's own wish, and nobody else's (section 5.2.5)."""
@@ -295,6 +340,8 @@ class Agent:
                 actions.append(InstallNeighbour(tunnel.name, protocol, nbma))
         if tunnel.config.map_multicast:
             actions += tunnel.multicast_actions()
+        if tunnel.config.protected:
+            actions.append(Protect(tunnel.name, protection.peers(tunnel.config, tunnel.cache)))
         return actions
 
     def _gone(self, binding: Binding, reason: str, now: float) -> list[Action]:

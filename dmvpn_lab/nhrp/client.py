@@ -32,15 +32,31 @@ class Client:
         self._ids = ids
 
     def register(self, tunnel: Tunnel, trigger: str, now: float) -> list[Action]:
-        """Begin anew with every server of a tunnel that has (another) source address."""
+        """Begin anew with every server of a tunnel that has (another) source address.
+
+        On a protected tunnel a server without an SA has to wait for it.
+        """
         actions: list[Action] = []
         for registration in tunnel.registrations:
-            registration.move(Event.SOURCE)
-            registration.valid_until = None
-            registration.refusals = 0
-            registration.begin(self._ids.next())
-            actions += self._send(tunnel, registration, trigger, now)
+            if self._reachable(tunnel, registration):
+                actions += self._begin(tunnel, registration, trigger, now)
+            else:
+                self._wait(tunnel, registration)
         return actions
+
+    def secured(self, tunnel: Tunnel, peer: IPv4Address, now: float) -> list[Action]:
+        """IPsec finished phase 2 with a peer: register with the servers that are there."""
+        actions: list[Action] = []
+        for registration in tunnel.registrations:
+            if registration.state is State.WAITING and tunnel.config.nbma_of(registration.nhs) == peer:
+                actions += self._begin(tunnel, registration, "ipsec-up", now)
+        return actions
+
+    def unsecured(self, tunnel: Tunnel, peer: IPv4Address) -> None:
+        """The SA with a peer is gone: what is registered there must be renewed once it is back."""
+        for registration in tunnel.registrations:
+            if tunnel.config.nbma_of(registration.nhs) == peer:
+                self._wait(tunnel, registration)
 
     def stop(self, tunnel: Tunnel) -> list[Action]:
         """The tunnel has no source address any more."""
@@ -80,6 +96,21 @@ class Client:
             if registration.state in OUTSTANDING and tunnel.config.nbma_of(registration.nhs) == outer:
                 registration.last_error = f"error indication, code {packet.error_code}"
         return []
+
+    def _reachable(self, tunnel: Tunnel, registration: Registration) -> bool:
+        nbma = tunnel.config.nbma_of(registration.nhs)
+        return nbma is None or tunnel.may_send_to(nbma)
+
+    def _begin(self, tunnel: Tunnel, registration: Registration, trigger: str, now: float) -> list[Action]:
+        registration.move(Event.SOURCE)
+        registration.valid_until = None
+        registration.refusals = 0
+        registration.begin(self._ids.next())
+        return self._send(tunnel, registration, trigger, now)
+
+    def _wait(self, tunnel: Tunnel, registration: Registration) -> None:
+        registration.stop()
+        registration.last_error = f"no IPsec SA with {tunnel.config.nbma_of(registration.nhs)}"
 
     def _due(self, tunnel: Tunnel, registration: Registration, now: float) -> list[Action]:
         """The timer of a registration ran out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Literal
@@ -42,6 +43,10 @@ class TunnelConfig:
     """Tell spokes of shorter ways and pass on their questions (phase 3; `ip nhrp redirect`)."""
     shortcut: bool = False
     """Follow indications, and answer for what is behind us (phase 3; `ip nhrp shortcut`)."""
+    protected: bool = False
+    """`tunnel protection`: a registration waits until there is an IPsec SA with the server."""
+    owners: Mapping[IPv4Address, str] | None = None
+    """Tunnel address -> the IKE identity that alone may register it. None: nobody asks."""
 
     @property
     def renewal_s(self) -> float:

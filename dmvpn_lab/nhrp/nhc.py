@@ -23,7 +23,7 @@ class State(Enum):
     """Where a registration stands; the values are what `show` prints."""
 
     WAITING = "waiting"
-    """The tunnel has no source address."""
+    """The tunnel has no source address, or no IPsec SA with the server."""
     REGISTERING = "registering"
     REGISTERED = "registered"
     RENEWING = "renewing"
@@ -33,8 +33,8 @@ class State(Enum):
 class Event(Enum):
     """What can happen to a registration."""
 
-    SOURCE = "tunnel up, or its source address changed"
-    LOST = "tunnel down"
+    SOURCE = "tunnel up, its source address changed, or an IPsec SA came"
+    LOST = "tunnel down, or its IPsec SA gone"
     TIMER = "the timer ran out"
     SUCCESS = "the server answered Success"
     NAK = "the server refused"
@@ -125,7 +125,7 @@ class Registration:
         self.due = now + retransmit_delay(self.refusals + 2, rng)
 
     def stop(self) -> None:
-        """The tunnel has no source address any more."""
+        """The tunnel has no source address, or no SA with the server, any more."""
         self.move(Event.LOST)
         self.due = None
         self.valid_until = None

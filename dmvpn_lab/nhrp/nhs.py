@@ -40,9 +40,13 @@ class Verdict:
     holding_time_s: int
     unique: bool
     code: int
+    identity: str | None = None
+    """The IKE identity of the registrant, where the tunnel asks for it."""
 
 
-def judge(request: Packet, outer: IPv4Address, tunnel: TunnelConfig, cache: Cache) -> Verdict | None:
+def judge(
+    request: Packet, outer: IPv4Address, tunnel: TunnelConfig, cache: Cache, identity: str | None = None
+) -> Verdict | None:
     """The verdict on a registration request; None when it is not one that can be answered.
 
     The binding is to the outer source address: that is where answers reach the client, also
@@ -54,7 +58,14 @@ def judge(request: Packet, outer: IPv4Address, tunnel: TunnelConfig, cache: Cach
         return None
     unique = bool(request.flags & _UNIQUE)
     code = _code(request, cie, protocol, outer, tunnel, cache)
-    return Verdict(protocol, outer, cie.holding_time_s, unique, code)
+    if not owns(identity, protocol, tunnel):
+        code = CieCode.ADMINISTRATIVELY_PROHIBITED
+    return Verdict(protocol, outer, cie.holding_time_s, unique, code, identity)
+
+
+def owns(identity: str | None, protocol: IPv4Address, tunnel: TunnelConfig) -> bool:
+    """Whether an authenticated identity may register an address; anybody may where nobody asks."""
+    return tunnel.owners is None or (identity is not None and tunnel.owners.get(protocol) == identity)
 
 
 def _code(

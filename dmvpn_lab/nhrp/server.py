@@ -57,7 +57,7 @@ class Server:
 
     def registration(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Judge a registration request; accepted ones wait for the kernel."""
-        verdict = nhs.judge(request, outer, tunnel.config, tunnel.cache)
+        verdict = nhs.judge(request, outer, tunnel.config, tunnel.cache, tunnel.secured.get(outer))
         if verdict is None:
             tunnel.counters[counters.MALFORMED] += 1
             return []
@@ -100,7 +100,7 @@ class Server:
         if nhs.is_late(request, verdict.nbma, existing, now):
             tunnel.counters[counters.LATE_REQUEST] += 1
             return self._put_back(tunnel, verdict.protocol)
-        again = nhs.judge(request, verdict.nbma, tunnel.config, tunnel.cache)
+        again = nhs.judge(request, verdict.nbma, tunnel.config, tunnel.cache, verdict.identity)
         if again is None or again.code == CieCode.SUCCESS:
             return None
         back = self._put_back(tunnel, verdict.protocol)
@@ -202,8 +202,13 @@ class Server:
 
     def _refuse(self, tunnel: Tunnel, request: Packet, verdict: Verdict, code: int) -> list[Action]:
         tunnel.counters[counters.refused(code)] += 1
-        facts = {"interface": tunnel.name, "protocol": str(verdict.protocol), "nbma": str(verdict.nbma),
-                 "code": int(code), "meaning": meaning(code)}  # fmt: skip
+        facts: dict[str, Any] = {
+            "interface": tunnel.name, "protocol": str(verdict.protocol), "nbma": str(verdict.nbma),
+            "code": int(code), "meaning": meaning(code),
+        }  # fmt: skip
+        if not nhs.owns(verdict.identity, verdict.protocol, tunnel.config):
+            tunnel.counters[counters.IDENTITY_MISMATCH] += 1
+            facts["identity"] = verdict.identity
         return [self._reply(tunnel, request, code, verdict.nbma), Notify("peer-refused", facts)]
 
     def _reply(self, tunnel: Tunnel, request: Packet, code: int, outer: IPv4Address) -> SendPacket:

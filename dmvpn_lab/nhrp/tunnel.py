@@ -10,6 +10,20 @@ from dmvpn_lab.nhrp.cache import Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.counters import TunnelCounters
 from dmvpn_lab.nhrp.nhc import Registration
+from dmvpn_lab.nhrp.packet import Packet
+
+HELD_LIMIT = 256
+"""Packets that wait for their sender's identity at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A packet that came before the word of its sender's SA."""
+
+    packet: Packet
+    nbma: IPv4Address
+    until: float
+    """Monotonic seconds; after it the packet is dropped, and its sender sends again."""
 
 
 @dataclass(slots=True)
@@ -25,6 +39,9 @@ class Tunnel:
     """The static maps are in place."""
     registrations: list[Registration] = field(init=False)
     counters: TunnelCounters = field(default_factory=TunnelCounters)
+    secured: dict[IPv4Address, str] = field(default_factory=dict)
+    """Peers with which there is an IPsec SA: NBMA address -> authenticated IKE identity."""
+    held: list[Held] = field(default_factory=list)
     _multicast: set[IPv4Address] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -34,6 +51,10 @@ class Tunnel:
     def name(self) -> str:
         """Of the interface."""
         return self.config.name
+
+    def may_send_to(self, nbma: IPv4Address) -> bool:
+        """Whether a packet to that peer would leave: the tunnel is bare, or there is an SA."""
+        return not self.config.protected or nbma in self.secured
 
     def multicast_actions(self) -> list[Action]:
         """What to do if the multicast set is not what it was. Costs what changed, not the set."""

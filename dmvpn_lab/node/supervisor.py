@@ -17,7 +17,7 @@ LOGS = Path("/run/dmvpn-lab/log")
 STEP_S = 0.02
 """How often a readiness path is looked for while a service starts."""
 BACKOFF_S = (0.2, 1.0, 5.0)
-STABLE_S = 30.0
+STABLE_S = 10.0
 WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 Start = Callable[[], int]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dmvpn_lab.render import ipsec
+from dmvpn_lab.render.identity import owners
+from dmvpn_lab.routing import protocol
 from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
@@ -15,12 +18,17 @@ STATE = "/run/dmvpn-lab/agent.state"
 def agent(plan: Plan, node: NodePlan) -> str:
     """The file's text."""
     tunnels = [_tunnel(plan, each) for each in node.tunnels]
-    document = {"version": 1, "control": SOCKET, "state": STATE, "tunnels": tunnels}
+    document = {"version": 1, "control": SOCKET, "state": STATE, "tunnels": tunnels,
+                "ipsec": ipsec.agent(plan, node)}  # fmt: skip
+    names = dict.fromkeys(plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels)
+    for name in names:
+        document |= protocol(name).render(plan, node).agent
     return json.dumps(document, indent=2) + "\n"
 
 
 def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
     cloud = plan.cloud(tunnel.cloud)
+    bound = cloud.ipsec is not None and cloud.ipsec.bind_identity
     return {
         "name": tunnel.name,
         "mode": tunnel.mode,
@@ -41,4 +49,6 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "resolve": cloud.phase > 1 and tunnel.role == "spoke",
         "redirect": cloud.phase == 3 and tunnel.role == "hub",
         "shortcut": cloud.phase == 3 and tunnel.role == "spoke",
+        "protected": cloud.ipsec is not None,
+        "owners": owners(plan, cloud.name) if tunnel.role == "hub" and bound else None,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmvpn_lab.render import agent, dhcp, node
+from dmvpn_lab.render import agent, dhcp, ipsec, node
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 
@@ -16,6 +16,7 @@ def _files(plan: Plan, each: NodePlan) -> dict[str, str]:
     if each.tunnels:
         found[agent.PATH] = agent.agent(plan, each)
         found |= node.routing(plan, each).files
+    found |= ipsec.files(plan, each)
     if each.kind == "isp":
         found |= {dhcp.server_path(a): dhcp.server(a) for a in plan.access if a.dynamic}
     for interface in each.interfaces:

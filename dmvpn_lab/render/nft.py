@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dmvpn_lab.render import ipsec
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 NFLOG_GROUP = 0x2001
 """Where the agent of a phase 3 hub listens."""
+PROTECTION = (
+    "  chain protection-out {",
+    "    type filter hook output priority filter; policy accept;",
+    "    meta l4proto gre rt ipsec missing counter drop",
+    "  }",
+    "  chain protection-in {",
+    "    type filter hook input priority filter; policy accept;",
+    "    meta l4proto gre meta ipsec missing counter drop",
+    "  }",
+)
+"""Loaded before charon and the tunnels, and gone only with the node."""
 
 
 def nft(plan: Plan, node: NodePlan) -> str:
@@ -13,6 +25,7 @@ def nft(plan: Plan, node: NodePlan) -> str:
 
     `underlay`: Linux sends an mGRE's multicast to the inner group as outer destination; the agent
     has already copied it to each peer, so the original must not leave.
+    `protection-out`, `protection-in`: GRE of a protected router that no SA covers is dropped.
     `mss`: TCP connections through a tunnel are told what fits, in both directions.
     """
     if not node.tunnels:
@@ -33,6 +46,7 @@ def nft(plan: Plan, node: NodePlan) -> str:
             "    type filter hook output priority filter; policy accept;",
             "    ip protocol gre ip daddr 224.0.0.0/4 counter drop",
             "  }",
+            *(PROTECTION if ipsec.protection(plan, node) is not None else ()),
             "  chain mss {",
             "    type filter hook forward priority mangle; policy accept;",
             *clamps,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from dmvpn_lab.render import dhcp
+from dmvpn_lab.render import dhcp, ipsec
 from dmvpn_lab.render.nft import nft
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.routing.base import Program, Rendered
@@ -37,7 +37,7 @@ def node(plan: Plan, each: NodePlan) -> str:
         "sysctls": COMMON_SYSCTLS | (ROUTER_SYSCTLS if each.kind != "host" else {}),
         "nft": nft(plan, each),
         "directories": dict(rendered.directories),
-        "services": [_service(p) for p in (*_dhcp(plan, each), *rendered.programs)],
+        "services": [_service(p) for p in (*_ipsec(plan, each), *_dhcp(plan, each), *rendered.programs)],
         "agent": bool(each.tunnels),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -77,7 +77,12 @@ def _dhcp(plan: Plan, each: NodePlan) -> Iterable[Program]:
     for interface in each.interfaces:
         if interface.dhcp:
             _, argv = dhcp.client(interface.name)
-            yield Program("dhcpcd", argv)
+            yield Program("dhcpcd", argv, restart=True)
+
+
+def _ipsec(plan: Plan, each: NodePlan) -> Iterable[Program]:
+    if ipsec.protection(plan, each) is not None:
+        yield ipsec.program()
 
 
 def _service(program: Program) -> dict[str, Any]:
@@ -86,5 +91,5 @@ def _service(program: Program) -> dict[str, Any]:
         "argv": list(program.argv),
         "after": list(program.after),
         "ready": program.ready,
-        "restart": program.name == "dhcpcd",
+        "restart": program.restart,
     }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
-from typing import Protocol
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Protocol
 
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Program:
     after: tuple[str, ...] = ()
     ready: str | None = None
     """A path that appears when it is ready."""
+    restart: bool = False
+    """Whether it is started again when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Rendered:
     programs: tuple[Program, ...] = ()
     directories: Mapping[str, str] = field(default_factory=dict)
     """Folder -> owner."""
+    agent: Mapping[str, Any] = field(default_factory=dict)
+    """Parts of the agent's configuration file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ class RoutingProtocol(Protocol):
     exchanges_routes: bool
     """False: there is neither adjacency nor route to wait for."""
 
+    agent_query: str | None
+    """Name of the agent's query whose answer, as JSON, `parse` reads; None: it reads `show_argv`."""
+
     def render(self, plan: Plan, node: NodePlan) -> Rendered:
         """Files and programs of one router."""
 
@@ -59,8 +66,8 @@ class RoutingProtocol(Protocol):
     def parse(self, output: str) -> tuple[Adjacency, ...]:
         """The neighbours. Raises ValueError for output that is not what `show_argv` prints."""
 
-    def spokes_meet(self, cloud: CloudPlan) -> bool:
-        """Whether one spoke gets the routes of another from the hub."""
+    def knows(self, cloud: CloudPlan, router: TunnelPlan, target: TunnelPlan, lan: IPv4Network) -> bool:
+        """Whether a member of a cloud gets a route to the LAN behind another."""
 
     def deadline_s(self, cloud: CloudPlan) -> float:
         """Seconds within which adjacencies and routes must be there once packets can flow."""

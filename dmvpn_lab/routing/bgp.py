@@ -8,7 +8,7 @@ In both, the hub says that it is the next hop, unless the topology wants the oth
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.routing import frr
 from dmvpn_lab.routing.base import Adjacency, Rendered
@@ -25,6 +25,7 @@ class Bgp:
 
     name = "bgp"
     exchanges_routes = True
+    agent_query: str | None = None
 
     def render(self, plan: Plan, node: NodePlan) -> Rendered:
         """mgmtd, zebra and bgpd."""
@@ -45,7 +46,7 @@ class Bgp:
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not FRR's list of peers: {error}") from error
 
-    def spokes_meet(self, cloud: CloudPlan) -> bool:
+    def knows(self, cloud: CloudPlan, router: TunnelPlan, target: TunnelPlan, lan: IPv4Network) -> bool:
         """The hub reflects."""
         return True
 

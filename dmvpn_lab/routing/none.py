@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 from dmvpn_lab.routing.base import Adjacency, Rendered
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
 
 
 class NoRouting:
@@ -11,6 +13,7 @@ class NoRouting:
 
     name = "none"
     exchanges_routes = False
+    agent_query: str | None = None
 
     def render(self, plan: Plan, node: NodePlan) -> Rendered:
         """Nothing."""
@@ -24,7 +27,7 @@ class NoRouting:
         """No neighbours."""
         return ()
 
-    def spokes_meet(self, cloud: CloudPlan) -> bool:
+    def knows(self, cloud: CloudPlan, router: TunnelPlan, target: TunnelPlan, lan: IPv4Network) -> bool:
         """Nobody gets any."""
         return False
 

@@ -9,12 +9,12 @@ priority 0 keeps the spokes from it. The next hop is then the other spoke itself
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from dmvpn_lab.routing import frr
 from dmvpn_lab.routing.base import Adjacency, Rendered
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
 
 RETRANSMIT_S = 5.0
 """OSPF's RxmtInterval: a lost packet of the database exchange costs this much."""
@@ -25,6 +25,7 @@ class Ospf:
 
     name = "ospf"
     exchanges_routes = True
+    agent_query: str | None = None
 
     def render(self, plan: Plan, node: NodePlan) -> Rendered:
         """mgmtd, zebra and ospfd."""
@@ -43,7 +44,7 @@ class Ospf:
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not FRR's list of neighbours: {error}") from error
 
-    def spokes_meet(self, cloud: CloudPlan) -> bool:
+    def knows(self, cloud: CloudPlan, router: TunnelPlan, target: TunnelPlan, lan: IPv4Network) -> bool:
         """A link-state protocol tells everybody of everybody."""
         return True
 

@@ -8,11 +8,11 @@ puts its own address there, unless the topology wants the other spoke's.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.routing import frr
 from dmvpn_lab.routing.base import Adjacency, Rendered
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
 
 SOURCES = "Routing Information Sources:"
 _SOURCE = re.compile(r"\s+(\d+\.\d+\.\d+\.\d+)\s+\d+\s+\d+\s+\d+\s+(\S+)\s*$")
@@ -24,6 +24,7 @@ class Rip:
 
     name = "rip"
     exchanges_routes = True
+    agent_query: str | None = None
 
     def render(self, plan: Plan, node: NodePlan) -> Rendered:
         """mgmtd, zebra and ripd."""
@@ -41,9 +42,9 @@ class Rip:
         matches = (_SOURCE.match(line) for line in rest.splitlines())
         return tuple(Adjacency(IPv4Address(m[1]), f"heard {m[2]} ago", True) for m in matches if m)
 
-    def spokes_meet(self, cloud: CloudPlan) -> bool:
-        """Only without split horizon."""
-        return not cloud.routing.split_horizon
+    def knows(self, cloud: CloudPlan, router: TunnelPlan, target: TunnelPlan, lan: IPv4Network) -> bool:
+        """Split horizon hides one spoke from another."""
+        return not (cloud.routing.split_horizon and router.role == target.role == "spoke")
 
     def deadline_s(self, cloud: CloudPlan) -> float:
         """A route goes from spoke to spoke in two updates, after the old one timed out."""

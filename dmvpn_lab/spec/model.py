@@ -6,7 +6,17 @@ import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from dmvpn_lab.spec import transform
 
 NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
 """Names become host names, container names and Kubernetes names (RFC 1123)."""
@@ -51,6 +61,13 @@ Interface = Annotated[
 ]
 Address = Annotated[IPv4Address, PlainValidator(_address), *_as("IPv4 address", ADDRESS, "10.0.0.1")]
 Network = Annotated[IPv4Network, PlainValidator(_network), *_as("IPv4 network", WITH_LENGTH, "10.0.0.0/24")]
+
+
+def _transform_set(value: str) -> str:
+    transform.parse(value)
+    return value
+
+
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
@@ -69,8 +86,10 @@ class Section(BaseModel):
 class Routing(Section):
     """The routing protocol that runs over a cloud."""
 
-    protocol: Literal["ospf", "bgp", "rip", "none"] = Field(
-        "ospf", description="`ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes to the LANs."
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"] = Field(
+        "ospf",
+        description="`eigrp`: dmvpn-lab's own. `ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes "
+        "to the LANs.",
     )
     hello: Seconds = Field(
         5, description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates)."
@@ -78,7 +97,7 @@ class Routing(Section):
     dead: Seconds = Field(20, description="OSPF: seconds without a hello after which a neighbour is lost.")
     hold: Seconds | None = Field(
         None,
-        description="BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
+        description="EIGRP, BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
         "hello x 3.",
     )
     network_type: Literal["point-to-multipoint", "broadcast"] = Field(
@@ -87,20 +106,70 @@ class Routing(Section):
         "priority 0, and the next hop is the other spoke.",
     )
     asn: Annotated[int, Field(ge=1, le=4294967295, strict=True)] | None = Field(
-        None, description="BGP: number of the autonomous system; 65000."
+        None, description="Number of the autonomous system: EIGRP, 1; BGP, 65000."
     )
     spoke_asn: Annotated[int, Field(ge=1, le=4294967295, strict=True)] | None = Field(
         None, description="BGP: the spokes' AS, if it is another one (eBGP); `asn`."
     )
     split_horizon: Annotated[bool, Field(strict=True)] = Field(
         False,
-        description="RIP: split horizon on the hub's tunnel. With it no spoke hears of another; "
-        "`false` is `no ip split-horizon`.",
+        description="EIGRP, RIP: split horizon on the hub's tunnel. With it no spoke hears of another; "
+        "`false` is `no ip split-horizon eigrp ASN`.",
     )
     next_hop_self: Annotated[bool, Field(strict=True)] = Field(
         True,
-        description="BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
+        description="EIGRP, BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
         "address (phase 2).",
+    )
+    stub: tuple[Literal["connected", "summary", "receive-only"], ...] = Field(
+        (),
+        description="EIGRP: the spokes are stubs (`eigrp stub ...`) that announce only this; the hub sends "
+        "them no queries.",
+    )
+    summary: tuple[Network, ...] = Field(
+        (),
+        description="EIGRP: what the hub announces to the spokes instead of the routes in it "
+        "(`ip summary-address eigrp`); the hub discards what it has no better route for.",
+    )
+    bandwidth: Annotated[int, Field(ge=1, le=10_000_000, strict=True)] = Field(
+        9,
+        description="EIGRP: kbit/s of the tunnel (`bandwidth`), both ends. Routers assume 9, and EIGRP "
+        "takes half of it at the most, which is slow; the deck says 1000.",
+    )
+    bandwidth_percent: Annotated[int, Field(ge=1, le=999_999, strict=True)] = Field(
+        50, description="EIGRP: share of it that EIGRP may use (`ip bandwidth-percent eigrp`)."
+    )
+
+
+class Ipsec(Section):
+    """Tunnel protection: `tunnel protection ipsec profile`, with everything that the profile has.
+
+    ESP in transport mode around GRE, between the NBMA addresses of the NHRP cache. What no SA covers
+    is dropped, in both directions.
+    """
+
+    transform_set: Annotated[str, AfterValidator(_transform_set)] = Field(
+        "esp-gcm 128",
+        description="As in `crypto ipsec transform-set`: `esp-gcm 128`, `esp-aes 256 esp-sha256-hmac`, "
+        "`esp-3des esp-sha-hmac`.",
+    )
+    ike: Literal[1, 2] = Field(2, description="Version of IKE.")
+    authentication: Literal["pre-shared-key", "spoke-keys", "certificates"] = Field(
+        "pre-shared-key",
+        description="`pre-shared-key`: one key for the whole cloud. `spoke-keys`: a key for each spoke and "
+        "hub. `certificates`: of the lab's own CA. The last two are made by the program.",
+    )
+    pre_shared_key: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[ -~]+$")] | None = Field(
+        None, description="The key of `pre-shared-key`, 1 to 128 printable characters."
+    )
+    bind_identity: Annotated[bool, Field(strict=True)] | None = Field(
+        None,
+        description="Whether a hub takes a registration of a tunnel address only from the IKE identity of "
+        "the router that has it in the topology; true where the authentication tells routers apart.",
+    )
+    dpd: Seconds = Field(1, description="Seconds of silence after which a peer is asked whether it lives.")
+    lifetime: Annotated[int, Field(ge=10, le=86400, strict=True)] = Field(
+        3600, description="Seconds until an SA gets new keys (`set security-association lifetime seconds`)."
     )
 
 
@@ -143,6 +212,7 @@ class Cloud(Section):
         "multipoint", description="Kind of GRE on the spokes; point-to-point is DMVPN phase 1."
     )
     routing: Routing = Field(default_factory=Routing, description="The routing protocol over this cloud.")
+    ipsec: Ipsec | None = Field(None, description="Tunnel protection; without it GRE goes in clear.")
 
 
 class StaticMap(Section):

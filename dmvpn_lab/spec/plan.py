@@ -6,13 +6,14 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from dmvpn_lab.spec import validate
+from dmvpn_lab.spec import transform, validate
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
     CloudPlan,
     Endpoint,
     InterfacePlan,
+    IpsecPlan,
     LinkPlan,
     NodePlan,
     Plan,
@@ -22,14 +23,14 @@ from dmvpn_lab.spec.plan_types import (
     StaticMap,
     TunnelPlan,
 )
-from dmvpn_lab.spec.routing_rules import hold_of
+from dmvpn_lab.spec.routing_rules import asn_of, hold_of
 from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
+from dmvpn_lab.spec.rules_ipsec import binds
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
 NBMA, LAN = "eth1", "eth2"
 DEFAULT = IPv4Network("0.0.0.0/0")
-DEFAULT_ASN = {"bgp": 65000}
 
 
 def read(path: Path) -> Plan:
@@ -51,7 +52,7 @@ def plan(lab: Lab, source: str) -> Plan:
         lab=lab.lab,
         source=source,
         digest=hashlib.sha256(lab.model_dump_json().encode()).hexdigest(),
-        clouds=tuple(_cloud(name, cloud) for name, cloud in lab.clouds.items()),
+        clouds=tuple(_cloud(lab, name, cloud) for name, cloud in lab.clouds.items()),
         nodes=(*routers, _isp(lab, access), *hosts),
         links=tuple(links),
         access=access,
@@ -72,7 +73,7 @@ def _mac(lab: str, node: str, interface: str) -> str:
     return ":".join(f"{octet:02x}" for octet in (0x02, *digest[:5]))
 
 
-def _cloud(name: str, cloud: Cloud) -> CloudPlan:
+def _cloud(lab: Lab, name: str, cloud: Cloud) -> CloudPlan:
     return CloudPlan(
         name=name,
         subnet=cloud.subnet,
@@ -85,13 +86,31 @@ def _cloud(name: str, cloud: Cloud) -> CloudPlan:
         authentication=cloud.authentication,
         mtu=cloud.mtu,
         tcp_mss=cloud.mtu - TCP_HEADERS,
-        routing=_routing(cloud.routing),
+        routing=_routing(cloud.routing, _count_spokes(lab, name)),
+        ipsec=_ipsec(cloud),
     )
 
 
-def _routing(routing: Routing) -> RoutingPlan:
+def _ipsec(cloud: Cloud) -> IpsecPlan | None:
+    settings = cloud.ipsec
+    if settings is None:
+        return None
+    rule = transform.parse(settings.transform_set)
+    return IpsecPlan(
+        ike=settings.ike,
+        ike_proposal=rule.ike if settings.ike == 2 else rule.ike_1,
+        esp_proposal=rule.esp,
+        authentication=settings.authentication,
+        pre_shared_key=settings.pre_shared_key,
+        bind_identity=binds(settings),
+        dpd_s=settings.dpd,
+        lifetime_s=settings.lifetime,
+    )
+
+
+def _routing(routing: Routing, spokes: int) -> RoutingPlan:
     ospf = routing.protocol == "ospf"
-    asn = routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
+    asn = asn_of(routing)
     return RoutingPlan(
         protocol=routing.protocol,
         hello_s=routing.hello,
@@ -101,7 +120,17 @@ def _routing(routing: Routing) -> RoutingPlan:
         spoke_asn=routing.spoke_asn or asn,
         split_horizon=routing.split_horizon,
         next_hop_self=routing.next_hop_self,
+        stub=routing.stub,
+        summaries=routing.summary,
+        bandwidth_kbps=routing.bandwidth,
+        bandwidth_percent=routing.bandwidth_percent,
+        spokes=spokes,
     )
+
+
+def _count_spokes(lab: Lab, cloud: str) -> int:
+    members = (node.clouds[cloud] for node in lab.nodes.values() if cloud in node.clouds)
+    return sum(member.role == "spoke" for member in members)
 
 
 def _tunnel_addresses(lab: Lab, cloud: str) -> dict[str, IPv4Address]:

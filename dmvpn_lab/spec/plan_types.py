@@ -40,7 +40,7 @@ class InterfacePlan:
 class RoutingPlan:
     """The routing protocol of a cloud with its options."""
 
-    protocol: Literal["ospf", "bgp", "rip", "none"]
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"]
     hello_s: int
     dead_s: int
     """Without a hello for so long, a neighbour (RIP: a route) is lost."""
@@ -53,6 +53,30 @@ class RoutingPlan:
     """On the hub's tunnel; distance vector protocols."""
     next_hop_self: bool
     """The hub says that it is the next hop of what it heard from a spoke."""
+    stub: tuple[Literal["connected", "summary", "receive-only"], ...]
+    """What spokes announce; empty: they are no stubs. EIGRP."""
+    summaries: tuple[IPv4Network, ...]
+    """What the hub announces instead of what is in it. EIGRP."""
+    bandwidth_kbps: int
+    bandwidth_percent: int
+    spokes: int
+    """How many there are: what a deadline depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class IpsecPlan:
+    """The protection of a cloud's tunnels."""
+
+    ike: Literal[1, 2]
+    ike_proposal: str
+    """In charon's words, as the next."""
+    esp_proposal: str
+    authentication: Literal["pre-shared-key", "spoke-keys", "certificates"]
+    pre_shared_key: str | None
+    bind_identity: bool
+    """Whether a hub takes a registration of an address from its owner's IKE identity only."""
+    dpd_s: int
+    lifetime_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,8 @@ class CloudPlan:
     mtu: int
     tcp_mss: int
     routing: RoutingPlan
+    ipsec: IpsecPlan | None = None
+    """None: GRE goes in clear."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,31 @@ from collections.abc import Callable, Iterator
 
 from dmvpn_lab.errors import Problem
 from dmvpn_lab.spec.load import Document
-from dmvpn_lab.spec.model import Lab, Routing
+from dmvpn_lab.spec.model import Dhcp, Lab, Routing
 
 KEYS: dict[str, frozenset[str]] = {
-    "hello": frozenset({"ospf", "bgp", "rip"}),
+    "hello": frozenset({"eigrp", "ospf", "bgp", "rip"}),
     "dead": frozenset({"ospf"}),
-    "hold": frozenset({"bgp", "rip"}),
+    "hold": frozenset({"eigrp", "bgp", "rip"}),
     "network_type": frozenset({"ospf"}),
-    "asn": frozenset({"bgp"}),
+    "asn": frozenset({"eigrp", "bgp"}),
     "spoke_asn": frozenset({"bgp"}),
-    "split_horizon": frozenset({"rip"}),
-    "next_hop_self": frozenset({"bgp", "rip"}),
+    "split_horizon": frozenset({"eigrp", "rip"}),
+    "next_hop_self": frozenset({"eigrp", "bgp", "rip"}),
+    "stub": frozenset({"eigrp"}),
+    "summary": frozenset({"eigrp"}),
+    "bandwidth": frozenset({"eigrp"}),
+    "bandwidth_percent": frozenset({"eigrp"}),
 }
 """Key -> the protocols that it does something to."""
+DEFAULT_ASN = {"bgp": 65000, "eigrp": 1}
 HOLD_FACTOR = 3
 """Hold time in hellos, where the topology gives none."""
+
+
+def asn_of(routing: Routing) -> int:
+    """The AS: as written, else the protocol's default; 0 where there is none."""
+    return routing.asn or DEFAULT_ASN.get(routing.protocol, 0)
 
 
 def hold_of(routing: Routing) -> int:
@@ -57,22 +67,71 @@ def neighbours_outlive_a_hello(lab: Lab, document: Document) -> Iterator[Problem
 
 
 def one_as_a_router(lab: Lab, document: Document) -> Iterator[Problem]:
-    """A router's BGP has one AS, in however many clouds it runs."""
+    """A router's BGP has one AS, in however many clouds it runs; so has its EIGRP."""
     for name, node in lab.nodes.items():
-        seen: dict[int | None, str] = {}
-        for cloud, member in node.clouds.items():
-            routing = lab.clouds[cloud].routing if cloud in lab.clouds else None
-            if routing is None or routing.protocol != "bgp":
-                continue
-            own = routing.asn if member.role == "hub" else routing.spoke_asn or routing.asn
-            seen.setdefault(own, cloud)
-        if len(seen) > 1:
-            where = " and ".join(seen.values())
+        for protocol in ("bgp", "eigrp"):
+            seen: dict[int, str] = {}
+            for cloud, member in node.clouds.items():
+                routing = lab.clouds[cloud].routing if cloud in lab.clouds else None
+                if routing is not None and routing.protocol == protocol:
+                    own = asn_of(routing) if member.role == "hub" else routing.spoke_asn or asn_of(routing)
+                    seen.setdefault(own, cloud)
+            if len(seen) > 1:
+                where = " and ".join(seen.values())
+                yield document.problem(
+                    ("nodes", name, "clouds"),
+                    f"a different AS in {where}",
+                    hint="give these clouds the same `asn:`, or `spoke-asn:` where it is a spoke",
+                )
+
+
+def eigrp_numbers_fit(lab: Lab, document: Document) -> Iterator[Problem]:
+    """EIGRP's AS has 16 bits; a stub that announces nothing announces nothing else."""
+    for name, cloud in lab.clouds.items():
+        routing = cloud.routing
+        if routing.protocol != "eigrp":
+            continue
+        if routing.asn is not None and routing.asn > 65535:
             yield document.problem(
-                ("nodes", name, "clouds"),
-                f"a different AS in {where}",
-                hint="give these clouds the same `asn:`, or `spoke-asn:` where it is a spoke",
+                ("clouds", name, "routing", "asn"),
+                f"{routing.asn} is no AS of EIGRP",
+                expected="65535 or less",
             )
+        if "receive-only" in routing.stub and len(routing.stub) > 1:
+            yield document.problem(
+                ("clouds", name, "routing", "stub"),
+                "receive-only goes with nothing else",
+                hint="a stub that only receives announces nothing",
+            )
+
+
+def no_hub_is_a_stub(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A stub passes nothing on, so it cannot be another cloud's hub."""
+    for name, node in lab.nodes.items():
+        clouds = {c: lab.clouds[c].routing for c in node.clouds if c in lab.clouds}
+        hub = any(r.protocol == "eigrp" and node.clouds[c].role == "hub" for c, r in clouds.items())
+        for cloud, routing in clouds.items():
+            if hub and routing.stub and node.clouds[cloud].role == "spoke":
+                yield document.problem(
+                    ("nodes", name, "clouds", cloud),
+                    "a stub here, and the hub of another cloud",
+                    hint=f"leave `stub` out of {cloud}: a stub passes nothing on",
+                )
+
+
+def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A summary that covers a NBMA address leads the tunnel's own packets into the tunnel, or nowhere."""
+    for name, cloud in lab.clouds.items():
+        members = [node for node in lab.nodes.values() if name in node.clouds]
+        addresses = [(n.nbma.dhcp if isinstance(n.nbma, Dhcp) else n.nbma).ip for n in members]
+        for i, summary in enumerate(cloud.routing.summary):
+            covered = next((address for address in addresses if address in summary), None)
+            if covered is not None:
+                yield document.problem(
+                    ("clouds", name, "routing", "summary", i),
+                    f"{summary} covers the NBMA address {covered}: the tunnel would be its own way",
+                    hint="name the LANs only",
+                )
 
 
 def key_that_keeps_the_next_hop(routing: Routing) -> str | None:
@@ -104,7 +163,11 @@ def the_phase_can_work(lab: Lab, document: Document) -> Iterator[Problem]:
     """Spokes that meet directly need multipoint GRE, and a reason to send to each other."""
     for name, cloud in lab.clouds.items():
         path = ("clouds", name, "phase")
-        if cloud.phase > 1 and cloud.spoke_gre == "point-to-point":
+        if cloud.phase > 1 and cloud.ipsec is not None:
+            message = f"phase {cloud.phase} with ipsec: there are SAs between spokes and hubs only"
+            hint = "remove `ipsec`, or set `phase: 1`: then all goes through the hub, protected"
+            yield document.problem(path, message, hint=hint)
+        elif cloud.phase > 1 and cloud.spoke_gre == "point-to-point":
             message = f"phase {cloud.phase} with point-to-point GRE: a spoke's tunnel leads to the hub only"
             yield document.problem(path, message, hint="remove `spoke-gre`, or set `phase: 1`")
         elif cloud.phase == 2 and key_that_keeps_the_next_hop(cloud.routing) is None:
@@ -130,6 +193,9 @@ ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
     keys_fit_the_protocol,
     neighbours_outlive_a_hello,
     one_as_a_router,
+    eigrp_numbers_fit,
+    no_hub_is_a_stub,
+    tunnels_stay_outside_of_summaries,
     spokes_can_reach_the_next_hop,
     the_phase_can_work,
 )

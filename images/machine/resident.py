@@ -2,8 +2,8 @@
 
 Two tiers, so that a node's process does not carry the lab side's libraries:
 
-    node-warm   standard library, pyroute2            serves /run/dmvpn-lab/warm.sock
-      `- lab-warm   + pydantic, typer, rich, pytest   serves TCP, one connection a command
+    node-warm   standard library, vici                serves /run/dmvpn-lab/warm.sock
+      `- lab-warm   + pydantic, typer, pyroute2 ...   serves TCP, one connection a command
 
 It never imports dmvpn_lab: a saved state of the machine must not hold the project's code.
 The frames of the TCP connection are described in wire.py beside this file.
@@ -41,9 +41,10 @@ from wire import Kind  # noqa: E402
 
 PORT = 4545
 WARM = "/run/dmvpn-lab/warm.sock"
-NODE_IMPORTS = ("asyncio", "ipaddress", "logging", "random", "pyroute2.iproute.linux")
+NODE_IMPORTS = ("asyncio", "ipaddress", "logging", "random", "vici.protocol")
 LAB_IMPORTS = (
     "pydantic",
+    "pyroute2.iproute.linux",
     "yaml",
     "typer",
     "rich.console",
@@ -52,7 +53,6 @@ LAB_IMPORTS = (
     "rich.live",
     "rich.traceback",
     "pytest",
-    "hypothesis",
     "xml.etree.ElementTree",
     "difflib",
     "tempfile",

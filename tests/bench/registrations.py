@@ -154,6 +154,8 @@ def _figures(hub: Hub, where: str) -> Iterator[Figure]:
 
 def _ratios(ours: Hub, theirs: Hub, where: str) -> Iterator[Figure]:
     for (what, spokes), run in ours.runs.items():
+        if what == "burst":
+            continue  # it is about what is lost, and who drops a request saves its work
         ratio = run.a_thousand / theirs.runs[what, spokes].a_thousand
         at_most = REFRESH_AT_MOST if what == "refresh" else NEW_AT_MOST
         yield Figure(where, f"ours / nhrpd: {what}: CPU", ratio, "ratio", at_most)

@@ -40,7 +40,7 @@ class Netns:
             self.fd = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
             self.netlink = Netlink()
         finally:
-            _setns(home)
+            enter(home)
             os.close(home)
         self.up("lo")
 
@@ -53,11 +53,11 @@ class Netns:
     def entered(self) -> Iterator[None]:
         """Be inside: sockets and children made meanwhile are of this namespace."""
         home = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
-        _setns(self.fd)
+        enter(self.fd)
         try:
             yield
         finally:
-            _setns(home)
+            enter(home)
             os.close(home)
 
     def run(self, *argv: str, text: str | None = None) -> str:
@@ -136,7 +136,8 @@ def wire(a: Netns, a_name: str, b: Netns, b_name: str) -> None:
     b.running(b_name)
 
 
-def _setns(fd: int) -> None:
+def enter(fd: int) -> None:
+    """Make the calling thread a member of the network namespace behind a descriptor."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(fd, 0) != 0:
         raise OSError(ctypes.get_errno(), "setns")

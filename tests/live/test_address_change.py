@@ -80,7 +80,9 @@ def test_a_unique_registration_is_not_moved_to_another_address(folder: Path) -> 
     path = labs.topology(
         folder, "hub-and-spoke", "test-unique",
         ("unique: false                       # ip nhrp registration no-unique", "unique: true"),
-        ("{protocol: ospf}", "{protocol: none}"),
+        (
+            "{protocol: eigrp, asn: 1, split-horizon: false, bandwidth: 1000}", "{protocol: none}",
+        ),
     )  # fmt: skip
     with labs.running(path) as lab:
         assert [r for r in lab.verify() if not r.passed] == []

@@ -168,7 +168,7 @@ def test_the_last_words_of_an_agent_reach_its_subscribers(lab: World) -> None:
 
 
 def test_a_tunnel_that_the_kernel_refuses_does_not_harm_the_others(lab: World) -> None:
-    good, bad = tunnel("10.0.0.1/24"), tunnel("10.1.0.1/24", name="tunnel1", key=2, mtu=65500)
+    good, bad = tunnel("10.0.0.1/24"), tunnel("10.1.0.1/24", name="tunnel1", key=2, mtu=65535)
     control = lab.add("hub", "172.17.0.1/24", bad, good).start()
     assert control.wait("tunnel-down", interface="tunnel1")["reason"].startswith("tunnel1: ")
     assert control.wait("agent-ready")["tunnels"] == ["tunnel0"]

@@ -42,7 +42,7 @@ def test_a_spoke_has_the_one_static_map_that_the_deck_configures(deck: Lab) -> N
 def test_routing_leaves_the_bindings_of_the_kernel_permanent(deck: Lab) -> None:
     deck.verify()
     lines = deck.must("hub", "ip", "neigh", "show", "dev", "tunnel0").splitlines()
-    unicast = [line for line in lines if line.startswith("10.0.0.")]
+    unicast = [line for line in lines if line.startswith("10.0.0.1")]
     assert len(unicast) == 2
     assert all("lladdr 172.16." in line and "PERMANENT" in line for line in unicast), unicast
 
@@ -100,7 +100,7 @@ def test_verify_writes_json_and_junit(deck: Lab, tmp_path: Path) -> None:
 
 def test_nodes_start_nothing_on_the_host(deck: Lab) -> None:
     listed = deck.must("hub", "ps", "axo", "comm=").split()
-    assert {"zebra", "ospfd"} <= set(listed)
+    assert set(listed) == {"python3", "ps"}
     assert deck.must("hub", "ip", "-br", "link").split()[0] == "lo"
     links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
     assert "tunnel0" not in links

@@ -5,6 +5,7 @@ Proved on the wire: a capture on every line of the ISP, parsed by `capture.py`.
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.agents import HUB_NBMA, Control, Router, World, world
-from tests.live.capture import PROTO_UDP, Capture, Frame, capture, udp_checksum_is_whole
+from tests.live.capture import ETH_P_ALL, PROTO_UDP, Capture, Frame, capture, udp_checksum_is_whole
 from tests.live.speaker import Speaker
 
 pytestmark = pytest.mark.live
@@ -133,6 +134,38 @@ def test_the_copies_of_each_peer_are_counted(net: Net) -> None:
     after = {each["nbma"]: each["packets"] for each in net.at_hub.query("multicast")}
     assert after == {nbma: count + 1 for nbma, count in before.items()}
     assert net.at_hub.counter("multicast-copies") == copies + 2
+
+
+def test_a_capture_on_the_tunnel_shows_what_was_sent_once_and_none_of_the_copies(net: Net) -> None:
+    with net.hub.netns.entered():
+        tunnel = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+        tunnel.bind(("tunnel0", ETH_P_ALL))
+    copies = net.at_hub.counter("multicast-copies")
+    sent(net.hub, net.at_hub, "224.0.0.5", b"once")
+    assert net.at_hub.counter("multicast-copies") == copies + 2
+    assert tunnel.recv(2000).endswith(b"once")
+    with pytest.raises(BlockingIOError):
+        tunnel.recv(2000)
+    tunnel.close()
+
+
+def test_broadcasts_leave_again_after_the_tunnel_was_down_be_there_an_agent_or_not(lab: World) -> None:
+    hub, spoke = lab.hub(), lab.spoke(1)
+    at_hub = hub.start()
+    spoke.start().wait("registered")
+    hub.netns.down("tunnel0")
+    hub.netns.up("tunnel0")
+    spoke.ping("10.0.0.1")  # the neighbours are back, and what is restored with them
+    sent(hub, at_hub, "255.255.255.255")
+    hub.end(signal.SIGKILL)
+    hub.netns.down("tunnel0")
+    hub.netns.up("tunnel0")
+    with pytest.raises(OSError, match="Invalid argument"):  # the kernel forgot
+        hub.udp("255.255.255.255")
+    at_hub = hub.start()
+    at_hub.wait("agent-ready")
+    sent(hub, at_hub, "255.255.255.255")
+    sent(hub, at_hub, "10.0.0.255")
 
 
 def test_before_the_first_registration_the_hub_sends_nothing_to_anybody(lab: World) -> None:

@@ -137,7 +137,7 @@ def test_two_thousand_registrations_in_one_burst_are_all_answered_and_installed(
     for packet in burst:
         speaker.send(packet)
     sent_s = time.monotonic() - began
-    answers = speaker.hear_many(BURST, patience_s=60.0)
+    answers = speaker.hear_many(BURST, patience_s=90.0)
     took_s = time.monotonic() - began
     print(f"{BURST} registrations sent in {sent_s:.2f} s, answered in {took_s:.2f} s: {BURST / took_s:.0f}/s")
     assert at_hub.counter("received-registration-request") == BURST

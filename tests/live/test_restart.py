@@ -12,7 +12,7 @@ from tests.live.labs import Lab
 
 pytestmark = pytest.mark.live
 
-HELLOS = ("routing: {protocol: ospf}", "routing: {protocol: ospf, hello: 1, dead: 6}")
+HELLOS = ("hello: 5, dead: 20", "hello: 1, dead: 6")
 
 
 def agent_pid(lab: Lab, node: str) -> int:
@@ -28,7 +28,7 @@ def changes(lab: Lab, node: str) -> list[str]:
 
 
 def test_ospf_stays_up_when_a_hubs_agent_is_killed_long_before_any_renewal(tmp_path: Path) -> None:
-    with labs.running(labs.topology(tmp_path, "hub-and-spoke", "test-restart", HELLOS)) as lab:
+    with labs.running(labs.topology(tmp_path, "hub-and-spoke-ospf", "test-restart", HELLOS)) as lab:
         assert [r for r in lab.verify() if not r.passed] == []
         before = changes(lab, "hub")
         assert before

@@ -19,7 +19,10 @@ from tests.live import labs
 
 pytestmark = pytest.mark.live
 
-NO_ROUTING = ("{protocol: ospf}", "{protocol: none}")
+NO_ROUTING = (
+    "{protocol: eigrp, asn: 1, split-horizon: false, bandwidth: 1000}",
+    "{protocol: none}",
+)
 UP_S = 8.0
 """About as long as a start takes: a moment in it is drawn at random."""
 
@@ -79,7 +82,8 @@ def killed_during_up(folder: Path, after_s: float) -> None:
 
 @pytest.mark.parametrize("victim", ["agent", "zebra", "ospfd", "dhcpcd", "dnsmasq", "init", "warm"])
 def test_down_removes_a_lab_of_which_a_process_was_killed(folder: Path, victim: str) -> None:
-    path = labs.topology(folder, "hub-and-spoke", "test-process")
+    name = "hub-and-spoke-ospf" if victim in ("zebra", "ospfd") else "hub-and-spoke"
+    path = labs.topology(folder, name, "test-process")
     with labs.running(path) as lab:
         if victim == "warm":
             os.kill(Cgroup("test-process").pids()[0], signal.SIGKILL)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dmvpn_lab
 from dmvpn_lab import answers
+from dmvpn_lab.cli import eigrp
 from dmvpn_lab.cli.look import SHOWS
 
 PACKAGE = Path(dmvpn_lab.__file__).parent
@@ -19,7 +20,7 @@ def words_of(*folders: str) -> set[str]:
 
 
 def test_each_event_is_told_by_the_node_side() -> None:
-    assert set(answers.EVENTS) - words_of("nhrp", "daemon") == set()
+    assert set(answers.EVENTS) - words_of("nhrp", "ipsec", "eigrp", "daemon") == set()
 
 
 def test_each_trigger_is_one_that_the_core_gives() -> None:
@@ -32,4 +33,6 @@ def test_events_and_queries_have_one_name_each() -> None:
 
 
 def test_each_query_can_be_shown() -> None:
-    assert set(SHOWS) == {*answers.QUERIES, "routes"}
+    plain = {name for name in answers.QUERIES if not name.startswith("eigrp-")}
+    assert set(SHOWS) == {*plain, "routes", "eigrp"}
+    assert {*plain, *eigrp.QUERIES.values()} == set(answers.QUERIES)

@@ -22,7 +22,7 @@ from tests.unit.backends.recorder import Recorder
 from tests.unit.routing.test_ospf import FRR_10_3
 from tests.unit.spec.labs import bundled
 
-DECK = bundled("hub-and-spoke")
+DECK = bundled("hub-and-spoke-ospf")
 NEW = Line("spoke-a", IPv4Interface("172.16.1.2/24"), IPv4Interface("172.16.1.254/24"))
 ZERO = 1764000000.0
 FULL = FRR_10_3.replace("ExStart", "Full")

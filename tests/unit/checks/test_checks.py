@@ -21,7 +21,7 @@ from tests.unit.backends.recorder import Recorder
 from tests.unit.routing.test_ospf import FRR_10_3
 from tests.unit.spec.labs import DUAL_HUB, TWO_CLOUDS, bundled, plan
 
-DECK = bundled("hub-and-spoke")
+DECK = bundled("hub-and-spoke-ospf")
 FULL = FRR_10_3.replace("ExStart", "Full")
 Agents = dict[str, dict[str, Any]]
 
@@ -50,7 +50,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_checks_are_in_the_order_in_which_one_rests_on_the_other() -> None:
-    names = ["registration", "multicast", "adjacency", "resolution", "reachability"]
+    names = ["encryption", "registration", "multicast", "adjacency", "resolution", "reachability"]
     assert [check.name for check in ALL] == names
 
 

@@ -79,7 +79,7 @@ def test_faults_are_listed_and_undone_the_newest_first(run: Run, deck: Plan, rec
         run("inject", "address-change", "spoke-a")
         run("inject", "address-change", "spoke-b", "--subnet")
         listed = json.loads(run("inject", "list", "--json").out)
-        assert listed["kinds"] == ["address-change"]
+        assert listed["kinds"] == ["address-change", "ike-restart", "rekey", "sa-delete"]
         assert [(f["number"], f["node"], f["what"]) for f in listed["in_force"]] == [
             (1, "spoke-a", "spoke-a 172.16.1.1/24 -> 172.16.1.2/24"),
             (2, "spoke-b", "spoke-b 172.16.2.1/24 -> 172.16.3.1/24"),
@@ -88,7 +88,7 @@ def test_faults_are_listed_and_undone_the_newest_first(run: Run, deck: Plan, rec
         assert run("inject", "undo", "2").code == 2
         assert "undone: spoke-a" in run("inject", "undo", "1").err
     table = run("inject", "list").out
-    assert "kinds: address-change" in table
+    assert "kinds: address-change, ike-restart, rekey, sa-delete" in table
     assert "spoke-a" not in table
 
 

@@ -13,6 +13,8 @@ from dmvpn_lab import controller
 from dmvpn_lab.backends.base import NodeState
 from dmvpn_lab.backends.state import LabFolder, running_labs
 from dmvpn_lab.checks import CheckResult
+from dmvpn_lab.cli import diagnose
+from dmvpn_lab.diagnosis import Finding
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.backends.recorder import Recorder
@@ -31,7 +33,12 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
         for each in results:
             yield each
 
+    async def find(lab: object) -> list[Finding]:
+        whole = Finding("dmvpn", "spoke-b", "hub", "whole", "every link holds", "")
+        return [Finding("dmvpn", "spoke-a", "hub", "route", "hub sends it out of eth1", "ip route"), whole]
+
     monkeypatch.setattr(controller, "verify", verify)
+    monkeypatch.setattr(diagnose, "find", find)
     return results
 
 
@@ -48,7 +55,12 @@ def test_a_failed_check_is_exit_code_1_and_is_counted(run: Run, deck: Plan, foun
     found.append(BAD)
     said = run("verify")
     assert said.code == 1
-    assert said.out.splitlines()[-1] == "hub-and-spoke: 1 of 2 checks failed"
+    assert said.out.splitlines()[-4:] == [
+        "hub-and-spoke: 1 of 2 checks failed",
+        "spoke-a - hub (dmvpn): first broken link: route",
+        "    evidence: hub sends it out of eth1",
+        "    look at:  ip route",
+    ]
     assert any(line.startswith("FAIL  reachability") for line in said.out.splitlines())
 
 

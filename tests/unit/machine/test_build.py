@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import build
-from dmvpn_lab.machine.build import _run, _under_construction
+from dmvpn_lab.machine.build import KEEP_S, _run, _under_construction
 from tests.unit.machine.test_cpio import entries
 
 
@@ -52,12 +53,15 @@ def test_an_interrupted_build_leaves_nothing_and_keeps_the_old(cache: Path, erro
     assert names(cache) == ["image-1"]
 
 
-def test_a_new_image_replaces_those_of_its_kind_only(cache: Path) -> None:
-    for name in ("image-1", "node-root-1", "machine-default", ".image-killed"):
+def test_a_new_image_replaces_those_of_its_kind_that_are_long_unused(cache: Path) -> None:
+    for name in ("image-0", "image-1", "node-root-1", "machine-default", ".image-killed"):
         (cache / name).mkdir()
+    long_ago = time.time() - KEEP_S - 60
+    for name in ("image-0", "node-root-1"):
+        os.utime(cache / name, (long_ago, long_ago))
     with _under_construction(cache / "image-2", 0):
         assert not (cache / ".image-killed").exists(), "an earlier build that was killed"
-    assert names(cache) == ["image-2", "machine-default", "node-root-1"]
+    assert names(cache) == ["image-1", "image-2", "machine-default", "node-root-1"]
 
 
 def test_a_build_that_is_killed_leaves_nothing_that_counts_as_built(cache: Path) -> None:

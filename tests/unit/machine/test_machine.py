@@ -152,7 +152,7 @@ def test_without_qemu_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def remember(pid: int, started: int | None) -> None:
     place = paths.machine_paths()
-    facts = {"pid": pid, "started": started, "port": 5000, "accelerator": "tcg"}
+    facts = {"pid": pid, "started": started, "port": 5000, "accelerator": "tcg", "image": "image-1"}
     place.running.write_text(json.dumps(facts))
     place.token.write_text("secret")
 
@@ -170,6 +170,16 @@ def test_a_process_that_took_over_the_number_is_no_machine() -> None:
     assert started is not None
     remember(os.getpid(), started - 1)
     assert vm.find() is None
+
+
+def test_a_machine_of_another_recipe_is_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(os.getpid(), vm._start_time(os.getpid()))
+    found = vm.find()
+    assert found is not None
+    monkeypatch.setattr(vm, "image_name", lambda _recipe: "image-1")
+    assert found.current
+    monkeypatch.setattr(vm, "image_name", lambda _recipe: "image-2")
+    assert not found.current
 
 
 def test_a_process_that_ended_is_no_machine() -> None:
@@ -205,7 +215,7 @@ def test_stopping_ends_the_process_and_forgets_it() -> None:
 def test_stopping_spares_a_process_that_took_over_the_number() -> None:
     started = vm._start_time(os.getpid())
     assert started is not None
-    vm._end(vm.Running(os.getpid(), started - 1, 5000, "tcg", "secret"))  # this test goes on
+    vm._end(vm.Running(os.getpid(), started - 1, 5000, "tcg", "image-1", "secret"))  # this test goes on
 
 
 def test_removing_deletes_what_was_built_and_nothing_else(cache: Path) -> None:

@@ -38,7 +38,7 @@ def test_the_digests_stay_while_nothing_changes(images: Path) -> None:
     [
         ('"frr"', '"frr", "bird2"'),
         ('suite = "trixie"', 'suite = "sid"'),
-        ('["pyroute2"]', '["pyroute2", "vici"]'),
+        ('["vici"]', '["vici", "attrs"]'),
     ],
 )
 def test_a_change_of_the_nodes_changes_both(images: Path, old: str, new: str) -> None:
@@ -77,7 +77,7 @@ def test_a_comment_changes_nothing(images: Path) -> None:
 
 
 def test_python_libraries_are_pinned_to_those_installed_here() -> None:
-    assert f"pyroute2=={importlib.metadata.version('pyroute2')}" in load().node_python
+    assert f"vici=={importlib.metadata.version('vici')}" in load().node_python
     assert all("==" in each for each in load().machine_python)
 
 
@@ -88,5 +88,5 @@ def test_another_version_of_a_library_is_another_image(images: Path, monkeypatch
 
 
 def test_a_library_that_is_not_installed_is_not_pinned(images: Path) -> None:
-    change(images / "packages.toml", '["pyroute2"]', '["pyroute2", "no-such-library"]')
+    change(images / "packages.toml", '["vici"]', '["vici", "no-such-library"]')
     assert "no-such-library" in load().node_python

@@ -250,11 +250,11 @@ def test_replies_to_questions_that_nobody_asked_are_counted_and_ignored(kind: in
     assert made.counters()[TUNNEL]["unknown-reply"] == 1
 
 
-def test_a_traffic_indication_is_counted_and_changes_nothing() -> None:
+def test_a_traffic_indication_at_a_hub_is_counted_and_changes_nothing() -> None:
     made = hub()
     packet = request(type=PacketType.TRAFFIC_INDICATION, cies=(), payload=b"\x45" + bytes(27))
     assert made.receive(TUNNEL, encode(packet), SPOKE_NBMA, 1.0) == []
-    assert made.counters()[TUNNEL] == {"received-traffic-indication": 1}
+    assert made.counters()[TUNNEL] == {"indication-ignored": 1, "received-traffic-indication": 1}
 
 
 def test_a_packet_whose_outer_source_nobody_knows_is_dropped() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import PurePosixPath
 
 import pytest
@@ -15,7 +15,7 @@ from dmvpn_lab.node import config as node_config
 from dmvpn_lab.node.config import NodeConfig
 from dmvpn_lab.render import agent, dhcp, node
 from dmvpn_lab.render.files import files
-from dmvpn_lab.spec.plan_types import NodePlan, Plan
+from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 from tests.unit.spec.labs import bundled, every_plan
 
 PLANS = every_plan()
@@ -56,7 +56,17 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
             resolve=cloud.phase > 1 and planned.role == "spoke",
             redirect=cloud.phase == 3 and planned.role == "hub",
             shortcut=cloud.phase == 3 and planned.role == "spoke",
+            protected=cloud.ipsec is not None,
+            owners=_owners(plan, planned) if planned.role == "hub" else None,
         )
+
+
+def _owners(plan: Plan, tunnel: TunnelPlan) -> dict[IPv4Address, str] | None:
+    ipsec = plan.cloud(tunnel.cloud).ipsec
+    if ipsec is None or not ipsec.bind_identity:
+        return None
+    members = (*plan.members(tunnel.cloud, "hub"), *plan.members(tunnel.cloud, "spoke"))
+    return {each.address.ip: f"{node.name}.{plan.lab}.test" for node, each in members}
 
 
 @pytest.mark.parametrize(("name", "each"), NODES)
@@ -84,7 +94,7 @@ def test_each_service_finds_the_file_that_it_is_given(name: str, each: NodePlan)
 @pytest.mark.parametrize(("name", "each"), NODES)
 def test_what_a_service_waits_for_is_in_a_folder_that_is_made(name: str, each: NodePlan) -> None:
     read = configured(PLANS[name], each)
-    made = {"/run/dmvpn-lab", *(path for path, _ in read.directories)}
+    made = {"/run", "/run/dmvpn-lab", *(path for path, _ in read.directories)}
     for service in read.services:
         if service.ready is not None:
             assert str(PurePosixPath(service.ready).parent) in made
@@ -111,8 +121,8 @@ def programs(plan: Plan, name: str) -> Iterator[str]:
 
 def test_the_deck_runs_what_it_needs_and_nothing_more() -> None:
     deck = bundled("hub-and-spoke")
-    assert list(programs(deck, "hub")) == ["mgmtd", "zebra", "ospfd"]
-    assert list(programs(deck, "spoke-a")) == ["dhcpcd", "mgmtd", "zebra", "ospfd"]
+    assert list(programs(deck, "hub")) == []  # EIGRP is the agent's
+    assert list(programs(deck, "spoke-a")) == ["dhcpcd"]
     assert list(programs(deck, "isp")) == ["dhcp-eth2", "dhcp-eth3"]
     assert list(programs(deck, "host-0")) == []
 

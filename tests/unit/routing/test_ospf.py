@@ -117,7 +117,7 @@ def test_what_is_no_list_of_neighbours_is_a_value_error(output: str) -> None:
 
 
 def test_the_decks_spoke_runs_ospf_on_the_tunnel_and_announces_its_lan() -> None:
-    deck = bundled("hub-and-spoke")
+    deck = bundled("hub-and-spoke-ospf")
     assert configuration(deck, deck.node("spoke-a")) == DECK_SPOKE
 
 
@@ -143,7 +143,7 @@ def test_router_ids_are_unique(name: str) -> None:
 
 
 def test_the_daemons_start_one_after_the_other() -> None:
-    deck = bundled("hub-and-spoke")
+    deck = bundled("hub-and-spoke-ospf")
     rendered = Ospf().render(deck, deck.node("hub"))
     assert [(p.name, p.after) for p in rendered.programs] == [
         ("mgmtd", ()), ("zebra", ("mgmtd",)), ("ospfd", ("zebra",)),
@@ -152,7 +152,7 @@ def test_the_daemons_start_one_after_the_other() -> None:
 
 
 def test_the_deadline_follows_the_clouds_timers() -> None:
-    slow, fast = plan(TWO_CLOUDS).cloud("red"), bundled("hub-and-spoke").cloud("dmvpn")
+    slow, fast = plan(TWO_CLOUDS).cloud("red"), bundled("hub-and-spoke-ospf").cloud("dmvpn")
     assert Ospf().deadline_s(slow) == 9 + 2 * 2 + 10
     assert Ospf().deadline_s(fast) == 20 + 2 * 5 + 10
 

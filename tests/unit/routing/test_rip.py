@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
@@ -82,8 +82,11 @@ def test_the_topology_can_have_split_horizon_and_the_next_hop_of_the_other_spoke
     text = configuration(lab, lab.node("hub"))
     assert "split-horizon" not in text
     assert "route-map" not in text
-    assert not Rip().spokes_meet(lab.cloud("dmvpn"))
-    assert Rip().spokes_meet(bundled("hub-and-spoke-rip").cloud("dmvpn"))
+    (_, hub), (_, a), (_, b) = (*lab.members("dmvpn", "hub"), *lab.members("dmvpn", "spoke"))
+    lan = IPv4Network("192.168.2.0/24")
+    assert not Rip().knows(lab.cloud("dmvpn"), a, b, lan)
+    assert Rip().knows(lab.cloud("dmvpn"), a, hub, lan)
+    assert Rip().knows(bundled("hub-and-spoke-rip").cloud("dmvpn"), a, b, lan)
 
 
 def test_a_spoke_announces_its_lan_and_listens_on_the_tunnel() -> None:

@@ -1,0 +1,226 @@
+"""Tunnel protection at work: joins the pure protector, charon and the kernel's states.
+
+Lives on the agent's loop like everything else: charon's socket and the kernel's events are read when
+there is something to read, and what the protector says is carried out at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from dmvpn_lab.answers import IpsecEntry
+from dmvpn_lab.ipsec import sa
+from dmvpn_lab.ipsec.actions import Action, Ask, DeleteStates, PeerLost, PeerSecured, StateId, Tell
+from dmvpn_lab.ipsec.config import IpsecConfig
+from dmvpn_lab.ipsec.protector import Protector
+from dmvpn_lab.linux.ike import Answer, Event, Ike
+from dmvpn_lab.linux.netlink import Netlink, NetlinkError
+from dmvpn_lab.linux.xfrm import NETLINK_XFRM, StateWatch, delete_states, list_states
+
+SOCKET = Path("/run/charon.vici")
+CONNECT_S = 0.05
+"""Between two tries to reach charon, which does not say when it begins to listen."""
+EVENTS = ("list-sa", "ike-updown", "child-updown", "child-rekey")
+KINDS = ("X509CA", "X509", "KEY")
+
+Publish = Callable[[str, dict[str, Any]], None]
+PeerChange = Callable[[PeerSecured | PeerLost], None]
+
+
+class Protection:
+    """The IPsec side of one agent."""
+
+    def __init__(
+        self, config: IpsecConfig, publish: Publish, peer_change: PeerChange, log: logging.Logger
+    ) -> None:
+        """`peer_change` is told of each peer that is secured or lost."""
+        self._config = config
+        self._publish = publish
+        self._peer_change = peer_change
+        self._log = log
+        self._protector = Protector(config)
+        self._ike: Ike | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin: watch the kernel, find charon. Raises HostError."""
+        self._loop = loop
+        self._xfrm = Netlink(NETLINK_XFRM)
+        self._states = StateWatch()
+        loop.add_reader(self._states.fileno(), self._states_changed)
+        self._connect()
+
+    def close(self) -> None:
+        """Stop. SAs stay: the tunnels stay, too."""
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        if self._ike is not None:
+            self._loop.remove_reader(self._ike.fileno())
+            self._ike.close()
+        self._loop.remove_reader(self._states.fileno())
+        self._states.close()
+        self._xfrm.close()
+
+    # --- what the tunnels tell ----------------------------------------------------------------------
+
+    def source_changed(self, nbma: IPv4Address | None) -> None:
+        """The tunnels' source address is another one now, or has gone."""
+        self._perform(self._protector.source_changed(nbma, self._loop.time()))
+
+    def peers_changed(self, peers: frozenset[IPv4Address]) -> None:
+        """These NBMA addresses must be secured."""
+        self._perform(self._protector.peers_changed(peers, self._loop.time()))
+
+    def secured(self) -> list[PeerSecured]:
+        """Every peer that is secured from the present address."""
+        return self._protector.secured()
+
+    def view(self) -> list[IpsecEntry]:
+        """The SAs, with their packets as the kernel counts them."""
+        packets = {(s.destination, s.spi): s.packets for s in list_states(self._xfrm)}
+        return [
+            IpsecEntry(
+                local=str(c.local), nbma=str(c.peer), identity=c.identity, ike=c.ike, transform=c.protocol,
+                spi_in=f"{c.spi_in:08x}", spi_out=f"{c.spi_out:08x}",
+                packets_in=packets.get((c.local, c.spi_in), 0),
+                packets_out=packets.get((c.peer, c.spi_out), 0), encapsulated=c.encapsulated,
+            )
+            for c in self._protector.children.values()
+        ]  # fmt: skip
+
+    # --- charon -------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """Reach charon, or try again a moment later."""
+        self._retry = None
+        try:
+            ike = Ike(SOCKET)
+        except OSError:
+            self._retry = self._loop.call_later(CONNECT_S, self._connect)
+            return
+        self._ike = ike
+        self._loop.add_reader(ike.fileno(), self._read)
+        try:
+            for event in EVENTS:
+                ike.register(event)
+            for number, path in enumerate(self._config.certificates):
+                self._load_pem(ike, KINDS[min(number, 2)], Path(path))
+            ike.request("list-sas", {}, items="list-sa")
+        except OSError as error:
+            self._disconnected(error)
+
+    def _load_pem(self, ike: Ike, kind: str, path: Path) -> None:
+        """Give charon a certificate or key. Raises OSError, also for a file that cannot be read."""
+        data = path.read_bytes()
+        if kind == "KEY":
+            ike.request("load-key", {"type": "any", "data": data})
+        else:
+            ike.request("load-cert", {"type": "X509", "flag": "CA" if kind == "X509CA" else "NONE",
+                                      "data": data})  # fmt: skip
+
+    def _disconnected(self, error: OSError) -> None:
+        if self._ike is None:
+            return
+        self._log.warning("charon: %s", error)
+        self._loop.remove_reader(self._ike.fileno())
+        self._ike.close()
+        self._ike = None
+        self._protector.disconnected()
+        self._publish("ike-lost", {})
+        self._retry = self._loop.call_later(CONNECT_S, self._connect)
+
+    def _read(self) -> None:
+        if self._ike is None:
+            return
+        try:
+            said = self._ike.read()
+        except OSError as error:
+            self._disconnected(error)
+            return
+        for each in said:
+            if isinstance(each, Event):
+                self._event(each)
+            else:
+                self._answer(each)
+
+    def _answer(self, answer: Answer) -> None:
+        if answer.command == "list-sas":
+            children = [child for item in answer.items for child in sa.decode_children(item)]
+            states = frozenset(StateId(s.source, s.destination, s.spi) for s in list_states(self._xfrm))
+            self._perform(self._protector.connected(children, states, self._loop.time()))
+            self._publish("ike-ready", {})
+        elif answer.error is not None and answer.command not in ("terminate", "unload-conn"):
+            # Nothing to end is no error; all else is told, and tried again in time.
+            self._log.error("charon refused %s: %s", answer.command, answer.error)
+
+    def _event(self, event: Event) -> None:
+        now = self._loop.time()
+        up = event.message.get("up") == "yes"
+        if event.name == "child-updown" and up:
+            for child in sa.decode_children(event.message):
+                self._perform(self._protector.child_up(child, now))
+        elif event.name == "child-updown":
+            for number in sa.decode_numbers(event.message):
+                self._perform(self._protector.child_down(number, now))
+        elif event.name == "child-rekey":
+            old, child_ = sa.decode_rekeyed(event.message)
+            if old is not None and child_ is not None:
+                self._perform(self._protector.rekeyed(old, child_))
+        elif event.name == "ike-updown":
+            for name, ike in sa.decode_ikes(event.message):
+                if up:
+                    self._protector.ike_up(ike)
+                else:
+                    self._perform(self._protector.ike_down(ike, name, now))
+
+    # --- kernel and time ----------------------------------------------------------------------------
+
+    def _states_changed(self) -> None:
+        self._protector.states_deleted(self._states.read(), self._loop.time())
+        self._rearm()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._perform(self._protector.tick(self._loop.time()))
+
+    def _rearm(self) -> None:
+        deadline = self._protector.deadline()
+        if self._timer is not None:
+            if deadline == self._timer.when():
+                return
+            self._timer.cancel()
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Ask(command, message):
+                    self._ask(command, message)
+                case DeleteStates(states):
+                    self._delete(states)
+                case PeerSecured() | PeerLost():
+                    self._peer_change(action)
+                case Tell(name, facts):
+                    self._publish(name, facts)
+        self._rearm()
+
+    def _ask(self, command: str, message: dict[str, Any]) -> None:
+        if self._ike is None:
+            return  # it is told everything when it comes back
+        try:
+            self._ike.request(command, message)
+        except OSError as error:
+            self._disconnected(error)
+
+    def _delete(self, states: frozenset[StateId]) -> None:
+        try:
+            delete_states(self._xfrm, [(state.destination, state.spi) for state in states])
+        except NetlinkError as error:
+            self._log.error("%s", error)

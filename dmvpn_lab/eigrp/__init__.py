@@ -1,0 +1,1 @@
+"""EIGRP (RFC 7868) with no socket, no asyncio and no clock."""

@@ -1,0 +1,101 @@
+"""Everything on a lab's lines, from before its routers have a cable until after they are gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dmvpn_lab.backends.state import LabFolder
+from tests.live.namespaces import enter
+
+ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
+GRE, ESP, UDP = 47, 50, 17
+IKE_PORT = 500
+SO_RCVBUFFORCE = 33
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+LOOK_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One IPv4 packet on one line."""
+
+    at: float
+    """Wall clock."""
+    source: str
+    destination: str
+    protocol: int
+    port: int
+    """Of the destination, for UDP; else 0."""
+
+    @property
+    def is_ike(self) -> bool:
+        """IKE's own port."""
+        return self.protocol == UDP and self.port == IKE_PORT
+
+
+class LineWatch:
+    """A packet socket over all lines of an ISP router, opened as soon as there is one."""
+
+    def __init__(self, lab: str, isp: str) -> None:
+        self.packets: list[Seen] = []
+        self.lost = 0
+        self._lab = lab
+        self._isp = isp
+        self._ending = threading.Event()
+        self.opened = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, with everything read that came."""
+        self._ending.set()
+        self._thread.join()
+
+    def cleartext(self) -> list[Seen]:
+        """GRE of a router that no IPsec covers. The ISP's own addresses are those of test probes."""
+        gre = (packet for packet in self.packets if packet.protocol == GRE)
+        return [packet for packet in gre if not packet.source.endswith(".254")]
+
+    def _run(self) -> None:
+        pid = None
+        while pid is None and not self._ending.is_set():
+            pid = (LabFolder(self._lab).read_json("pids") or {}).get(self._isp)
+            time.sleep(LOOK_S)
+        if pid is None:
+            return
+        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        enter(namespace)  # of this thread alone, which ends with the watch
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as lines:
+            os.close(namespace)
+            lines.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+            lines.settimeout(0.1)
+            self.opened.set()
+            while not self._ending.is_set():
+                with contextlib.suppress(TimeoutError):
+                    data, (_line, protocol, *_rest) = lines.recvfrom(65535)
+                    if protocol == ETH_P_IP:
+                        self.packets.append(_seen(data))
+            _all, self.lost = struct.unpack("=II", lines.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+
+
+def _seen(data: bytes) -> Seen:
+    header = (data[0] & 15) * 4
+    port = struct.unpack_from("!H", data, header + 2)[0] if data[9] == UDP else 0
+    return Seen(time.time(), socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), data[9], port)
+
+
+@contextlib.contextmanager
+def line_watch(lab: str, isp: str = "isp") -> Iterator[LineWatch]:
+    """A watch for the length of a block, which begins before the lab does."""
+    made = LineWatch(lab, isp)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,208 @@
+"""The deck's lab protected: order of the start, nothing in clear ever, recovery from whatever happens.
+
+One lab for the whole file, and one capture of all its lines, from before the first cable until after
+the end. The last test takes the lab down and looks at what the capture has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live import labs
+from tests.live.labs import Lab
+from tests.live.line_watch import ESP, GRE, UDP, LineWatch, line_watch
+
+pytestmark = pytest.mark.live
+
+NAME = "test-ipsec"
+HUB, SPOKE_A, SPOKE_B = "172.17.0.1", "172.16.1.1", "172.16.2.1"
+BOUND_S = 8.0
+"""No fault may stop traffic so long; the machine is emulated, and shared. Figures are printed."""
+
+
+class Protected:
+    """The lab, its capture, and when it began."""
+
+    def __init__(self, lab: Lab, lines: LineWatch) -> None:
+        self.lab = lab
+        self.lines = lines
+
+    def events(self) -> list[dict[str, Any]]:
+        """All agents' events so far, in order of time."""
+        routers = ("hub", "spoke-a", "spoke-b")
+        found = [event for node in routers for event in asyncio.run(self._past(node))]
+        return sorted(found, key=lambda event: event["at"])
+
+    async def _past(self, node: str) -> list[dict[str, Any]]:
+        """One agent's events: they come before the answer to a question that is asked after them."""
+        reader, writer = await self.lab.running.backend.open(self.lab.name, node)
+        for request in ({"subscribe": True, "replay": True}, {"query": "nhs"}):
+            writer.write(json.dumps({"v": 1, "id": "query" in request, **request}).encode() + b"\n")
+        found = []
+        async with asyncio.timeout(60):
+            while (message := json.loads(await reader.readline())).get("id") is not True:
+                if "event" in message:
+                    found.append({"node": node, **message})
+        writer.close()
+        return found
+
+    def first(self, name: str, node: str, **facts: Any) -> dict[str, Any]:
+        """The first event of that name on a node, with those facts."""
+        for event in self.events():
+            if event["event"] == name and event["node"] == node and facts.items() <= event.items():
+                return event
+        raise AssertionError(f"{node} told no {name} {facts}")
+
+    def spis(self, node: str) -> set[str]:
+        """Inbound SPIs of a router."""
+        return {entry["spi_in"] for entry in self.lab.query(node, "ipsec")}
+
+
+@pytest.fixture(scope="module")
+def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
+    path = labs.topology(tmp_path_factory.mktemp("ipsec"), "ipsec", NAME)
+    with line_watch(NAME) as lines, labs.running(path) as lab:
+        assert lines.opened.is_set()
+        yield Protected(lab, lines)
+
+
+def test_every_check_of_the_protected_lab_passes(protected: Protected) -> None:
+    results = protected.lab.verify()
+    assert [f"{r.name} {r.node}: {r.observed}" for r in results if not r.passed] == []
+    assert sum(r.name == "encryption" for r in results) == 5
+
+
+@pytest.mark.parametrize(("spoke", "nbma"), [("spoke-a", SPOKE_A), ("spoke-b", SPOKE_B)])
+def test_ike_comes_first_then_the_sa_then_the_registration_then_the_adjacency(
+    protected: Protected, spoke: str, nbma: str
+) -> None:
+    sa = protected.first("ipsec-up", spoke)
+    sent = protected.first("registration-sent", spoke)
+    bound = protected.first("peer-registered", "hub", nbma=nbma)
+    done = protected.first("registered", spoke)
+    assert sent["trigger"] == "ipsec-up"
+    # Each end tells of what it did a moment later: one end's words may overtake the other's.
+    assert sa["at"] <= sent["at"] <= done["at"]
+    assert sa["at"] < bound["at"] < done["at"]
+    print(f"{spoke}: SA -> registration sent {1000 * (sent['at'] - sa['at']):.0f} ms, "
+          f"-> registered {1000 * (done['at'] - sa['at']):.0f} ms")  # fmt: skip
+    of_spoke = [p for p in protected.lines.packets if {p.source, p.destination} == {nbma, HUB}]
+    ike = next(p for p in of_spoke if p.is_ike)
+    esp = next(p for p in of_spoke if p.protocol == ESP)
+    assert (ike.source, ike.destination) == (nbma, HUB)
+    assert ike.at < esp.at
+    assert sum(p.is_ike and p.at < esp.at for p in of_spoke) >= 3  # two exchanges, but for the last reply
+    shown = json.loads(protected.lab.must(spoke, "vtysh", "-d", "ospfd", "-c", "show ip ospf neighbor json"))
+    ((neighbour,),) = shown["neighbors"].values()
+    now = float(protected.lab.must(spoke, "date", "+%s.%N"))
+    assert now - neighbour["upTimeInMsec"] / 1000 > sa["at"]
+    assert neighbour["nbrState"].startswith("Full")
+
+
+def test_the_first_packets_on_the_lines_are_leases_and_ike_and_never_gre(protected: Protected) -> None:
+    before_esp = []
+    for packet in protected.lines.packets:
+        if packet.protocol == ESP:
+            break
+        before_esp.append(packet)
+    assert any(packet.protocol == UDP and packet.port == 67 for packet in before_esp)  # from the very start
+    assert any(packet.is_ike for packet in before_esp)
+    assert not any(packet.protocol == GRE for packet in before_esp)
+
+
+def test_gre_that_comes_without_an_sa_is_dropped_and_counted(protected: Protected) -> None:
+    counted = dropped(protected, "hub", "protection-in")
+    gre = "2000080000000001" + "00" * 20
+    probe = (
+        "import socket\n"
+        "raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)\n"
+        f"for _ in range(5): raw.sendto(bytes.fromhex('{gre}'), ('{HUB}', 0))\n"
+    )
+    protected.lab.must("isp", "python3", "-c", probe)
+    assert dropped(protected, "hub", "protection-in") - counted == 5
+
+
+def dropped(protected: Protected, node: str, chain: str) -> int:
+    """Packets that a chain of the node's filter has dropped."""
+    listed = json.loads(protected.lab.must(node, "nft", "-j", "list", "chain", "inet", "dmvpn", chain))
+    (rule,) = [each["rule"] for each in listed["nftables"] if "rule" in each]
+    (count,) = [each["counter"]["packets"] for each in rule["expr"] if "counter" in each]
+    return int(count)
+
+
+@pytest.mark.parametrize(
+    ("fault", "how", "node"),
+    [
+        ("rekey", "child", "spoke-a"),
+        ("rekey", "both", "hub"),
+        ("sa-delete", "terminate", "spoke-a"),
+        ("sa-delete", "terminate", "hub"),
+        ("sa-delete", "state", "spoke-a"),
+        ("sa-delete", "flush", "hub"),
+        ("ike-restart", "kill", "spoke-a"),
+        ("ike-restart", "kill", "hub"),
+        ("ike-restart", "kill-flush", "hub"),
+        ("ike-restart", "stop", "hub"),
+    ],
+)
+def test_traffic_gets_over_each_fault_in_seconds(
+    protected: Protected, fault: str, how: str, node: str
+) -> None:
+    done = protected.lab.json("inject", fault, node, "--how", how)
+    assert done["passed"], done
+    assert len(done["outages"]) == (2 if node == "hub" else 1)
+    for each in done["outages"]:
+        print(f"{fault} {how} on {node}: {each['spoke']} secured after {each['secured_after_s']:.2f} s, "
+              f"{each['outage_s']:.2f} s without replies, {each['lost']} lost")  # fmt: skip
+        assert each["outage_s"] < BOUND_S
+        if fault == "rekey":
+            assert each["lost"] <= 1
+    assert protected.lab.json("inject", "list")["in_force"] == []
+
+
+def test_a_new_address_gets_new_sas_and_leaves_the_other_spoke_alone(protected: Protected) -> None:
+    other = protected.spis("spoke-b")
+    steps, results = protected.lab.change("spoke-a")
+    print({step.step: step.after_s for step in steps})
+    assert [result for result in results if not result.passed] == []
+    new = protected.lab.query("spoke-a", "status")["tunnels"][0]["nbma"]
+    assert new != SPOKE_A
+    at_hub = {entry["nbma"]: entry for entry in protected.lab.query("hub", "ipsec")}
+    assert set(at_hub) == {new, SPOKE_B}  # the old one is gone
+    assert at_hub[new]["identity"] == f"spoke-a.{NAME}.test"
+    assert protected.spis("spoke-b") == other
+    up = next(e for e in protected.events()
+              if e["event"] == "ipsec-up" and e["node"] == "hub" and e["nbma"] == new)  # fmt: skip
+    noticed = next(e for e in protected.events() if e["event"] == "nbma-changed" and e["new"] == new)
+    print(f"new address -> new SA at the hub {up['at'] - noticed['at']:.2f} s")
+    assert up["at"] - noticed["at"] < BOUND_S
+    protected.lab.undo()
+    assert {entry["nbma"] for entry in protected.lab.query("hub", "ipsec")} == {SPOKE_A, SPOKE_B}
+
+
+def test_a_full_packet_passes_the_protected_tunnel_without_fragments(protected: Protected) -> None:
+    full = ("ping", "-n", "-M", "do", "-c", "2", "-W", "2")
+    sized = protected.lab.must("spoke-a", *full, "-s", str(1400 - 28), "10.0.0.1")
+    assert " 0% packet loss" in sized
+    larger = protected.lab.exec("spoke-a", *full, "-s", str(1401 - 28), "10.0.0.1")
+    assert larger.exit_code != 0
+    assert "Message too long" in larger.stderr
+
+
+def test_the_lab_ends_and_nothing_was_ever_in_clear(protected: Protected) -> None:
+    began = time.time()
+    code, _ = labs.cli("down", NAME)
+    assert code == 0
+    protected.lines.close()
+    assert protected.lines.lost == 0
+    assert protected.lines.cleartext() == []
+    kinds = {packet.protocol for packet in protected.lines.packets}
+    assert {ESP, UDP} <= kinds  # it did see what there was
+    assert protected.lines.packets[-1].at > began - 10  # up to the end
+    print(f"{sum(p.protocol == ESP for p in protected.lines.packets)} ESP packets, 0 GRE in clear")
