@@ -25,8 +25,11 @@ QUERIES = (
     "nhrp", "nhs", "multicast", "ipsec", "counters", "status",
     "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
 )  # fmt: skip
+COMMANDS = ("clear",)
+"""Asked like a query; the result is null. `clear` forgets what was resolved."""
 
 EVENTS = (
+    "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it
     "agent-ready",  # all tunnels are up; facts: tunnels
     "tunnel-up",  # interface, nbma
     "tunnel-down",  # interface, reason
@@ -38,7 +41,16 @@ EVENTS = (
     "peer-registered",  # interface, protocol, nbma, holding_time_s, unique, previous_nbma
     "peer-refused",  # interface, protocol, nbma, code, meaning; identity when it is not the owner's
     "peer-expired",  # interface, protocol, nbma
-    "multicast-changed",  # interface, peers
+    "resolution-sent",  # interface, protocol, nhs, request_id, tries: its NBMA address is asked for
+    "resolved",  # interface, protocol, nbma, holding_time_s, previous_nbma, asked_s_ago
+    "resolution-refused",  # interface, protocol, nhs, code, meaning
+    "resolution-timeout",  # interface, protocol, nhs, tries
+    "resolution-ended",  # interface, protocol, nbma, reason: expired, purged or cleared
+    "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
+    "shortcut-added",  # interface, prefix, via
+    "shortcut-removed",  # interface, prefix, via, reason
+    "purge-sent",  # interface, protocol, to: a station that was told a binding is told that it ended
+    "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
     "ike-ready",  # charon answers and has its keys and connections
     "ike-lost",  # charon is gone; its states may still carry traffic
     "ipsec-up",  # nbma, local, identity, spi_in, spi_out, encapsulated: phase 2 finished
@@ -66,7 +78,7 @@ class NhrpEntry(TypedDict):
     type: str
     """`static` or `dynamic`."""
     flags: list[str]
-    """Sorted, of: `multicast`, `nhs`, `registered`, `unique`."""
+    """Sorted, of: `multicast`, `nhs`, `registered`, `resolved`, `shortcut`, `unique`."""
     holding_time_s: int | None
     expires_in_s: float | None
     """None for a static entry."""

@@ -147,7 +147,7 @@ async def _multicast(
     """When the hub's multicast set held the new address; a set that did not change held it already."""
     for event in watch.seen:
         same = event["event"] == "multicast-changed" and event["node"] == hub
-        if same and event["interface"] == tunnel and nbma in event["peers"]:
+        if same and event["interface"] == tunnel and nbma in event["added"]:
             return float(event["at"])
     peers = {entry["nbma"] for entry in await lab.query(hub, "multicast")}
     if nbma not in peers:

@@ -60,7 +60,7 @@ class RunningLab:
         return done.stdout
 
     async def query(self, node: str, name: str) -> Any:
-        """One of `answers.QUERIES` of a node's agent. Raises LabError."""
+        """One of `answers.QUERIES` or `answers.COMMANDS` of a node's agent. Raises LabError."""
         reader, writer = await self.backend.open(self.plan.lab, node)
         try:
             writer.write(json.dumps({"v": answers.VERSION, "id": 1, "query": name}).encode() + b"\n")

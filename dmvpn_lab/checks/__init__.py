@@ -8,8 +8,16 @@ from dmvpn_lab.checks.encryption import Encryption
 from dmvpn_lab.checks.multicast import Multicast
 from dmvpn_lab.checks.reachability import Reachability
 from dmvpn_lab.checks.registration import Registration
+from dmvpn_lab.checks.resolution import Resolution
 
 __all__ = ["ALL", "Check", "CheckResult"]
 
-ALL: tuple[Check, ...] = (Encryption(), Registration(), Multicast(), AdjacencyCheck(), Reachability())
+ALL: tuple[Check, ...] = (
+    Encryption(),
+    Registration(),
+    Multicast(),
+    AdjacencyCheck(),
+    Resolution(),
+    Reachability(),
+)
 """In the order in which one rests on the other."""

@@ -18,7 +18,7 @@ Member = tuple[NodePlan, TunnelPlan]
 
 
 class Reachability:
-    """LAN to LAN: spoke to hub, hub to spoke, and spoke to spoke through the hub."""
+    """LAN to LAN: spoke to hub, hub to spoke, and spoke to spoke (phase 1: through the hub)."""
 
     name = "reachability"
 
@@ -70,7 +70,7 @@ def path(plan: Plan, cloud: CloudPlan, source: Member, target: Member) -> list[I
     address = host.interfaces[0].address
     assert address is not None
     hops = [lan.address.ip]
-    if source[1].role == target[1].role == "spoke":
+    if source[1].role == target[1].role == "spoke" and cloud.phase == 1:
         hops.append(plan.members(cloud.name, "hub")[0][1].address.ip)
     return [*hops, target[1].address.ip, address.ip]
 

@@ -1,6 +1,7 @@
 """Reads the agent's configuration file: JSON, written by the lab side or by hand.
 
-{"version": 1, "control": "/run/dmvpn-lab/agent.sock", "tunnels": [{"name": "tunnel0", ...}],
+{"version": 1, "control": "/run/dmvpn-lab/agent.sock", "state": "/run/dmvpn-lab/agent.state",
+ "tunnels": [{"name": "tunnel0", ...}],
  "ipsec": null or {"source": "eth1", "identity": "spoke-a.lab.test", ...}}
 """
 
@@ -34,6 +35,8 @@ class AgentConfig:
     ipsec: IpsecConfig | None = None
     """The protection of those tunnels that are `protected`."""
     eigrp: ProcessConfig | None = None
+    state: Path | None = None
+    """Where it keeps what the next agent takes over; None: nowhere."""
 
 
 def load(path: Path) -> AgentConfig:
@@ -64,7 +67,9 @@ def parse(document: dict[str, Any]) -> AgentConfig:
         if each.protected and (ipsec is None or ipsec.source != each.source):
             raise ValueError(f"tunnel {each.name} is protected, but ipsec does not cover {each.source}")
     eigrp = eigrp_config.parse(document["eigrp"]) if document.get("eigrp") else None
-    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp)
+    state = document.get("state")
+    path = None if state is None else Path(state)
+    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp, path)
 
 
 def _ipsec(each: Mapping[str, Any]) -> IpsecConfig:
@@ -123,6 +128,9 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
+        resolve=each.get("resolve", False),
+        redirect=each.get("redirect", False),
+        shortcut=each.get("shortcut", False),
         protected=each.get("protected", False),
         owners=_owners(each.get("owners")),
     )

@@ -88,7 +88,7 @@ class Control:
         if request.get("subscribe") is True:
             return _success(number, None), list(self._history) if request.get("replay") is True else []
         name = request.get("query")
-        if name not in answers.QUERIES:
+        if name not in (*answers.QUERIES, *answers.COMMANDS):
             return refusal(number, f"unknown query {name!r}; there are {', '.join(answers.QUERIES)}"), None
         return _success(number, self._query(name)), None
 

@@ -6,7 +6,7 @@ import errno
 import os
 
 from dmvpn_lab.daemon.port import Port
-from dmvpn_lab.linux.neighbour import delete_neighbour, put_neighbour
+from dmvpn_lab.linux.neighbour import delete_neighbour, put_neighbour, put_used_neighbour
 from dmvpn_lab.linux.netlink import Netlink, Request
 from dmvpn_lab.nhrp.actions import InstallNeighbour, RemoveNeighbour
 
@@ -43,6 +43,8 @@ class NeighbourQueue:
 
 def _request(port: Port, change: Change) -> Request:
     if isinstance(change, InstallNeighbour):
+        if change.on_demand:
+            return put_used_neighbour(port.index, change.protocol, change.nbma)
         return put_neighbour(port.index, change.protocol, change.nbma)
     return delete_neighbour(port.index, change.protocol)
 

@@ -14,6 +14,9 @@ from dmvpn_lab.linux.nhrp_socket import NhrpSocket
 from dmvpn_lab.linux.route import reachable
 from dmvpn_lab.nhrp.config import TunnelConfig
 
+PROBES = 15
+"""Times, a second apart, that the kernel asks for a neighbour: an agent may be restarted meanwhile."""
+
 
 class TunnelError(DmvpnLabError):
     """The kernel refused something of one tunnel; the other tunnels go on."""
@@ -27,12 +30,17 @@ class Port:
         self.config = config
         self.counters: Counter[str] = Counter()
         self._netlink = netlink
-        self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu)
-        self._peers: frozenset[IPv4Address] = frozenset()
+        self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu,
+                        PROBES if config.resolve else 0)  # fmt: skip
+        self._peers: set[IPv4Address] = set()
+        self._with_inherited = False
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
         try:
-            self.index = create_gre(netlink, self._gre).index
+            link = create_gre(netlink, self._gre)
+            self.index = link.index
+            self.up = link.up
+            """The link was up when it was opened: an earlier agent's, with its neighbours."""
             self._left = list_neighbours(netlink, self.index)
             self.inherited: set[IPv4Address] = set(self._left)
             """Neighbours that an earlier agent left and that nobody has registered again yet."""
@@ -74,10 +82,20 @@ class Port:
 
         A routing protocol would lose its neighbours between a restart and their next registration.
         """
-        self._peers = self._peers if peers is None else peers
+        self._peers = self._peers if peers is None else set(peers)
         if self.tap is not None:
             dynamic = self.inherited if self.config.map_multicast_dynamic else ()
-            self.tap.set_peers(self._peers | {self._left[protocol] for protocol in dynamic})
+            self._with_inherited = bool(dynamic)
+            self.tap.set_peers(frozenset(self._peers) | {self._left[protocol] for protocol in dynamic})
+
+    def change_peers(self, added: tuple[IPv4Address, ...], removed: tuple[IPv4Address, ...]) -> None:
+        """Copy multicast to these too, and no more to those."""
+        self._peers.difference_update(removed)
+        self._peers.update(added)
+        if self._with_inherited:
+            self.set_peers()  # one of those may be an inherited one
+        elif self.tap is not None:
+            self.tap.change_peers(added, removed)
 
     def send(self, data: bytes, nbma: IPv4Address) -> None:
         """Send NHRP; what the kernel does not take now is counted, the core sends again."""

@@ -18,21 +18,27 @@ from dmvpn_lab.answers import Counters, MulticastEntry, Status, TunnelStatus
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
 from dmvpn_lab.daemon.eigrp import Eigrp
+from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
+from dmvpn_lab.daemon.phase_3 import Phase3
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.daemon.protection import Protection
 from dmvpn_lab.ipsec.actions import PeerLost, PeerSecured
+from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.route_watch import RouteWatch
 from dmvpn_lab.linux.source_watch import Changes, SourceWatch
 from dmvpn_lab.nhrp.actions import (
     Action,
+    ChangeMulticastPeers,
+    FindRoute,
     InstallNeighbour,
+    InstallShortcut,
     Notify,
     Protect,
     RemoveNeighbour,
+    RemoveShortcut,
     SendPacket,
-    SetMulticastPeers,
 )
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -54,9 +60,12 @@ class Service:
         self._control = Control(self._query)
         self._ports: dict[str, Port] = {}
         self._neighbours = NeighbourQueue(netlink)
+        self._journal = Journal(config.state)
         self._waiting: dict[str, IPv4Address] = {}
         """Tunnels whose new source address waits for a route."""
         self._route_watch: RouteWatch | None = None
+        self._questions: NeighbourWatch | None = None
+        self._phase_3 = Phase3(netlink, config.tunnels, log)
         self._protection: Protection | None = None
         if config.ipsec is not None:
             self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
@@ -78,10 +87,18 @@ class Service:
             self._loop.add_signal_handler(number, self._stop.set)
         self._sources = SourceWatch(self._netlink, {each.source for each in self._config.tunnels})
         self._loop.add_reader(self._sources.fileno(), self._sources_changed)
+        if any(each.resolve for each in self._config.tunnels):
+            self._questions = NeighbourWatch()
+            self._loop.add_reader(self._questions.fileno(), self._neighbours_wanted)
+        if self._phase_3.log_socket is not None:
+            self._loop.add_reader(self._phase_3.log_socket.fileno(), self._forwarded)
+        if self._phase_3.watch is not None:
+            self._loop.add_reader(self._phase_3.watch.fileno(), self._parents_changed)
         await self._control.open(self._config.control)
         if self._protection is not None:
             self._protection.open(self._loop)
         try:
+            self._perform(self._agent.restore(self._journal.open(), self._started))
             for each in self._config.tunnels:
                 self._open(each)
             if self._config.eigrp is not None:
@@ -111,8 +128,8 @@ class Service:
         self._loop.add_reader(port.nhrp.fileno(), self._receive, port)
         if port.tap is not None:
             self._loop.add_reader(port.tap.fileno(), port.tap.pump)
-        if port.inherited:
-            self._loop.call_later(config.holding_time_s, self._drop_inherited, port)
+        if port.up:
+            self._take_over(port)
         present = self._sources.present[config.source]
         if present is not None:
             self._source(port, present)
@@ -137,20 +154,32 @@ class Service:
     def _restore(self, port: Port) -> None:
         """Give a link that was new or down what the core thinks that it has."""
         name = port.config.name
-        for entry in self._agent.nhrp(self._loop.time()):
-            if entry["interface"] == name and port.tap is not None:
-                protocol, nbma = IPv4Address(entry["protocol"]), IPv4Address(entry["nbma"])
-                self._neighbours.put(port, InstallNeighbour(name, protocol, nbma))
+        for action in self._agent.neighbours(name):
+            self._neighbours.put(port, action)
+        for shortcut in self._agent.shortcuts(name):
+            self._phase_3.change(port, shortcut)
         port.let_broadcast_out()
         if port.tap is not None:
             peers = (e["nbma"] for e in self._agent.multicast() if e["interface"] == name)
             port.set_peers(frozenset(map(IPv4Address, peers)))
         self._flush()
 
+    def _take_over(self, port: Port) -> None:
+        """An earlier agent left this link: what it knew stays, anything else of it goes.
+
+        Without its state file nobody can tell, so neighbours stay for one holding time.
+        """
+        self._restore(port)
+        if self._journal.found:
+            port.inherited.difference_update(protocol for protocol, _ in port.config.static_maps)
+            self._drop_inherited(port)
+        elif port.inherited:
+            self._loop.call_later(port.config.holding_time_s, self._drop_inherited, port)
+
     def _drop_inherited(self, port: Port) -> None:
-        """What an earlier agent installed and nobody registered again has run out by now."""
+        """Remove what an earlier agent installed and nobody has registered again."""
         if self._ports.get(port.config.name) is port:
-            for protocol in port.inherited:
+            for protocol in tuple(port.inherited):
                 self._neighbours.put(port, RemoveNeighbour(port.config.name, protocol))
             port.inherited.clear()
             port.set_peers()
@@ -184,8 +213,7 @@ class Service:
         except TunnelError as error:
             self._fail(port.config, error)
             return
-        if self._agent.tunnels[name].installed:
-            self._restore(port)
+        self._restore(port)
         if usable:
             self._use(name, nbma)
             return
@@ -247,6 +275,34 @@ class Service:
         self._flush()
         self._rearm()
 
+    def _neighbours_wanted(self) -> None:
+        """The kernel asks for neighbours of the tunnels."""
+        assert self._questions is not None
+        names = {port.index: name for name, port in self._ports.items()}
+        now = self._loop.time()
+        for index, protocol in self._questions.read():
+            if index in names:
+                self._perform(self._agent.probed(names[index], protocol, now))
+        self._flush()
+        self._rearm()
+
+    def _forwarded(self) -> None:
+        """The kernel forwarded packets out of the tunnels that they came in by."""
+        assert self._phase_3.log_socket is not None
+        names = {port.index: name for name, port in self._ports.items()}
+        now = self._loop.time()
+        for each in self._phase_3.log_socket.read():
+            if each.index in names:
+                self._carry_out(self._agent.forwarded(names[each.index], each.nbma, each.data, now))
+        self._rearm()
+
+    def _parents_changed(self) -> None:
+        """Routes changed, perhaps such as shortcuts shorten."""
+        assert self._phase_3.watch is not None
+        self._phase_3.watch.drain()
+        self._carry_out(self._agent.routes_changed())
+        self._rearm()
+
     def _tick(self) -> None:
         self._timer = None
         self._carry_out(self._agent.tick(self._loop.time()))
@@ -274,32 +330,42 @@ class Service:
                 case InstallNeighbour(interface) | RemoveNeighbour(interface):
                     self._neighbours.put(self._ports.get(interface), action)
                 case SendPacket(interface, nbma, data):
+                    self._journal.write(self._agent.take_changes())  # before anybody hears of it
                     if interface in self._ports:
                         self._ports[interface].send(data, nbma)
-                case SetMulticastPeers(interface, peers):
+                case ChangeMulticastPeers(interface, added, removed):
                     port = self._ports.get(interface)
                     if port is not None:
-                        port.set_peers(peers)
+                        port.change_peers(added, removed)
                 case Protect(interface, peers):
                     self._protected[interface] = peers
                     if self._protection is not None:
                         self._protection.peers_changed(frozenset().union(*self._protected.values()))
+                case FindRoute(token):
+                    route = self._phase_3.find(action)
+                    self._perform(self._agent.found(token, route, self._loop.time()))
+                case InstallShortcut(interface) | RemoveShortcut(interface):
+                    self._phase_3.change(self._ports.get(interface), action)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
 
     def _flush(self) -> None:
         """Hand the collected neighbours to the kernel, and its verdicts to the core."""
+        following: list[Action] = []
         for action, error in self._neighbours.flush():
             if error is not None:
                 self._log.error("%s: the kernel refused neighbour %s: %s",
                                 action.interface, action.protocol, error)  # fmt: skip
             if isinstance(action, InstallNeighbour) and action.token is not None:
-                self._perform(self._agent.installed(action.token, error is None, self._loop.time()))
+                following += self._agent.installed(action.token, error is None, self._loop.time())
+        if following:
+            self._perform(following)
+        self._journal.write(self._agent.take_changes())
 
     # --- what to show -----------------------------------------------------------------------------
 
     def _query(self, name: str) -> Any:
-        """The answer to one of `answers.QUERIES`."""
+        """The answer to one of `answers.QUERIES` or `answers.COMMANDS`."""
         now = self._loop.time()
         if name.startswith("eigrp-"):
             return None if self._eigrp is None else self._eigrp.query(name)
@@ -314,6 +380,10 @@ class Service:
                 return [] if self._protection is None else self._protection.view()
             case "counters":
                 return self._counters()
+            case "clear":
+                self._carry_out(self._agent.clear(now))
+                self._rearm()
+                return None
             case _:
                 return self._status(now)
 
@@ -327,6 +397,9 @@ class Service:
         found = self._agent.counters()
         for name, port in self._ports.items():
             found[name] = dict(sorted((found.get(name, {}) | port.all_counters()).items()))
+        if self._journal.failed:
+            for counts in found.values():
+                counts["state-file-failed"] = 1
         return found
 
     def _status(self, now: float) -> Status:
@@ -358,6 +431,9 @@ class Service:
         self._sources.close()
         if self._protection is not None:
             self._protection.close()
-        if self._route_watch is not None:
-            self._route_watch.close()
+        for watch in (self._route_watch, self._questions):
+            if watch is not None:
+                watch.close()
         self._control.close()
+        self._journal.close()
+        self._phase_3.close()

@@ -52,6 +52,8 @@ class Gre:
     address: IPv4Interface
     mtu: int
     """Octets, of the inner packet."""
+    ask_user_space: int = 0
+    """How many times the kernel asks user space for a neighbour that it misses."""
 
 
 def encode_gre(gre: Gre, local: IPv4Address | None) -> bytes:
@@ -85,7 +87,7 @@ def create_gre(netlink: Netlink, gre: Gre) -> Link:
     set_link(netlink, link.index, gre.name, mtu=gre.mtu, flags=IFF_MULTICAST,
              clear=IFF_NOARP if multipoint else 0)  # fmt: skip
     if multipoint:
-        never_solicit(netlink, link.index)
+        never_solicit(netlink, link.index, ask_user_space=gre.ask_user_space)
     _addresses(netlink, link, gre)
     return link
 

@@ -14,6 +14,7 @@ import errno
 import socket
 import struct
 from collections import Counter
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.linux.packet_socket import (
@@ -66,7 +67,7 @@ class MulticastTap:
 
     def __init__(self, interface: str, subnet: IPv4Network) -> None:
         self._interface = interface
-        self._peers: frozenset[IPv4Address] = frozenset()
+        self._peers: set[IPv4Address] = set()
         self.copies: Counter[IPv4Address] = Counter()
         """Copies sent, by NBMA address; of present peers only."""
         self.packets = 0
@@ -91,7 +92,14 @@ class MulticastTap:
         """The whole set of NBMA addresses that get a copy from now on."""
         for gone in self._peers - peers:
             del self.copies[gone]
-        self._peers = peers
+        self._peers = set(peers)
+
+    def change_peers(self, added: Iterable[IPv4Address], removed: Iterable[IPv4Address]) -> None:
+        """Send copies to these too, and no more to those."""
+        for gone in removed:
+            self._peers.discard(gone)
+            del self.copies[gone]
+        self._peers.update(added)
 
     def pump(self) -> None:
         """Copy the packets that are there, at most BATCH. Raises OSError."""

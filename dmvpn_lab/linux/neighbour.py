@@ -13,9 +13,10 @@ from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.linux.netlink import PUT, Kind, Netlink, Request, attribute, attributes
 
-_NDMSG = struct.Struct("=BxxxiHBB")
+NDMSG = struct.Struct("=BxxxiHBB")
 NDA_DST = 1
 NDA_LLADDR = 2
+NUD_STALE = 0x04
 NUD_NOARP = 0x40
 NUD_PERMANENT = 0x80
 NTF_EXT_LEARNED = 0x10
@@ -33,7 +34,19 @@ NDTPA_MCAST_PROBES = 11
 
 def put_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Request:
     """The request that adds or replaces a mapping."""
-    body = _NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
+    body = NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
+    body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
+    return Request(Kind.NEWNEIGH, PUT, body)
+
+
+def put_used_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Request:
+    """The request that adds or replaces a mapping of which the kernel says when it is used.
+
+    STALE: a packet that uses it starts a timer of 5 s, then the kernel asks user space whether it
+    still holds (`NeighbourWatch`), and goes on using it meanwhile. EXT_LEARNED: it takes no part
+    in `gc_thresh3` and is not collected.
+    """
+    body = NDMSG.pack(socket.AF_INET, index, NUD_STALE, NTF_EXT_LEARNED, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
     return Request(Kind.NEWNEIGH, PUT, body)
 
@@ -47,7 +60,7 @@ def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
     destinations = [LIMITED_BROADCAST]
     if subnet.prefixlen < 31:
         destinations.append(subnet.broadcast_address)
-    body = _NDMSG.pack(socket.AF_INET, index, NUD_NOARP, NTF_EXT_LEARNED, 0)
+    body = NDMSG.pack(socket.AF_INET, index, NUD_NOARP, NTF_EXT_LEARNED, 0)
     lladdr = attribute(NDA_LLADDR, ALL_SYSTEMS.packed)
     return [Request(Kind.NEWNEIGH, PUT, body + attribute(NDA_DST, each.packed) + lladdr)
             for each in destinations]  # fmt: skip
@@ -55,28 +68,32 @@ def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
 
 def delete_neighbour(index: int, protocol: IPv4Address) -> Request:
     """The request that removes a mapping; ENOENT when there is none."""
-    body = _NDMSG.pack(socket.AF_INET, index, 0, 0, 0) + attribute(NDA_DST, protocol.packed)
+    body = NDMSG.pack(socket.AF_INET, index, 0, 0, 0) + attribute(NDA_DST, protocol.packed)
     return Request(Kind.DELNEIGH, 0, body)
 
 
 def list_neighbours(netlink: Netlink, index: int) -> dict[IPv4Address, IPv4Address]:
-    """The permanent mappings of a tunnel, protocol -> NBMA."""
+    """The mappings of a tunnel that an agent made, protocol -> NBMA."""
     found: dict[IPv4Address, IPv4Address] = {}
-    for body in netlink.dump("list neighbours", Kind.GETNEIGH, _NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)):
-        _family, of, state, _flags, _type = _NDMSG.unpack_from(body)
-        values = attributes(body[_NDMSG.size :])
+    for body in netlink.dump("list neighbours", Kind.GETNEIGH, NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)):
+        _family, of, state, flags, _type = NDMSG.unpack_from(body)
+        ours = state & NUD_PERMANENT or (flags & NTF_EXT_LEARNED and not state & NUD_NOARP)
+        values = attributes(body[NDMSG.size :])
         nbma = values.get(NDA_LLADDR, b"")
-        if of == index and state & NUD_PERMANENT and len(nbma) == 4 and NDA_DST in values:
+        if of == index and ours and len(nbma) == 4 and NDA_DST in values:
             found[IPv4Address(values[NDA_DST])] = IPv4Address(nbma)
     return found
 
 
-def never_solicit(netlink: Netlink, index: int) -> None:
-    """Let an unresolved address fail at once instead of sending ARP requests into the tunnel."""
-    zero = struct.pack("=I", 0)
+def never_solicit(netlink: Netlink, index: int, *, ask_user_space: int = 0) -> None:
+    """Send no ARP requests into the tunnel: an unresolved address fails at once.
+
+    Or after user space was asked so many times, a second apart.
+    """
     parameters = attribute(NDTPA_IFINDEX, struct.pack("=I", index))
-    for kind in (NDTPA_APP_PROBES, NDTPA_UCAST_PROBES, NDTPA_MCAST_PROBES):
-        parameters += attribute(kind, zero)
+    parameters += attribute(NDTPA_APP_PROBES, struct.pack("=I", ask_user_space))
+    for kind in (NDTPA_UCAST_PROBES, NDTPA_MCAST_PROBES):
+        parameters += attribute(kind, struct.pack("=I", 0))
     body = _NDTMSG.pack(socket.AF_INET) + attribute(NDTA_NAME, b"arp_cache\0")
     body += attribute(NDTA_PARMS, parameters)
     netlink.do("set the tunnel's ARP probes", Request(Kind.SETNEIGHTBL, 0, body), ignore=(errno.EOPNOTSUPP,))

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
 from dmvpn_lab.errors import DmvpnLabError, HostError
+from dmvpn_lab.linux.packet_socket import Instruction, attach_filter
 
 HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -59,6 +60,7 @@ class Kind(IntEnum):
     NEWNEIGH = 28
     DELNEIGH = 29
     GETNEIGH = 30
+    NEWRULE = 32
     SETNEIGHTBL = 67
 
 
@@ -77,6 +79,7 @@ class Group(IntEnum):
     """Multicast groups of events (RTNLGRP_*)."""
 
     LINK = 1
+    NEIGHBOUR = 3
     IPV4_IFADDR = 5
     IPV4_ROUTE = 7
 
@@ -248,9 +251,16 @@ class Netlink:
 class NetlinkEvents:
     """A non-blocking socket that receives the kernel's events of some groups."""
 
-    def __init__(self, groups: Sequence[int], family: int = socket.NETLINK_ROUTE) -> None:
+    def __init__(
+        self,
+        groups: Sequence[int],
+        family: int = socket.NETLINK_ROUTE,
+        program: Sequence[Instruction] = (),
+    ) -> None:
         self._socket = _open(family)
         self._socket.setblocking(False)
+        if program:
+            attach_filter(self._socket, program)
         for group in groups:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 

@@ -16,7 +16,7 @@ RTA_GATEWAY = 5
 RT_TABLE_MAIN = 254
 RTPROT_STATIC = 4
 RTN_UNICAST = 1
-_UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
+UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
 """What RTM_GETROUTE says of a source that is not ours, a prohibit and a throw route."""
 
 
@@ -39,6 +39,6 @@ def reachable(netlink: Netlink, destination: IPv4Address, source: IPv4Address) -
     try:
         return netlink.get(f"look up route to {destination}", Request(Kind.GETROUTE, 0, body)) is not None
     except NetlinkError as error:
-        if error.errno in _UNREACHABLE:
+        if error.errno in UNREACHABLE:
             return False
         raise

@@ -9,7 +9,7 @@ is acknowledged only after the kernel took the neighbour.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 
@@ -37,6 +37,8 @@ class InstallNeighbour:
 
     Verdicts come in the order of the actions.
     """
+    on_demand: bool = False
+    """The kernel is to say when it uses the mapping: `Agent.probed` is called then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,37 @@ class RemoveNeighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class SetMulticastPeers:
-    """The whole set of NBMA addresses that get a copy of each multicast packet of a tunnel."""
+class FindRoute:
+    """Look into the main routing table; the shell calls `Agent.found(token, route, now)`."""
+
+    token: int
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class InstallShortcut:
+    """Add or replace a route that is looked up before those of the routing protocols."""
 
     interface: str
-    peers: frozenset[IPv4Address]
+    prefix: IPv4Network
+    via: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveShortcut:
+    """Remove such a route."""
+
+    interface: str
+    prefix: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMulticastPeers:
+    """Add to and take from the NBMA addresses that get a copy of each multicast packet of a tunnel."""
+
+    interface: str
+    added: tuple[IPv4Address, ...]
+    removed: tuple[IPv4Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +100,14 @@ class Notify:
     """JSON-able values only."""
 
 
-Action = SendPacket | InstallNeighbour | RemoveNeighbour | SetMulticastPeers | Protect | Notify
+Action = (
+    SendPacket
+    | InstallNeighbour
+    | RemoveNeighbour
+    | FindRoute
+    | InstallShortcut
+    | RemoveShortcut
+    | ChangeMulticastPeers
+    | Protect
+    | Notify
+)

@@ -20,6 +20,7 @@ from dmvpn_lab.nhrp import counters, multicast, protection, views
 from dmvpn_lab.nhrp.actions import (
     Action,
     InstallNeighbour,
+    InstallShortcut,
     Notify,
     Protect,
     RemoveNeighbour,
@@ -38,7 +39,14 @@ from dmvpn_lab.nhrp.packet import (
     error_indication,
     extension_offset,
 )
+from dmvpn_lab.nhrp.purger import Purger
+from dmvpn_lab.nhrp.request_ids import RequestIds
+from dmvpn_lab.nhrp.resolver import Resolver
+from dmvpn_lab.nhrp.route import Route
+from dmvpn_lab.nhrp.saved import Changes, Saved, restorable
 from dmvpn_lab.nhrp.server import Server
+from dmvpn_lab.nhrp.shortcuts import Shortcuts
+from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import HELD_LIMIT, Held, Tunnel
 
 HOLD_S = 3.0
@@ -63,12 +71,16 @@ class Agent:
     def __init__(self, config: Iterable[TunnelConfig], rng: random.Random) -> None:
         self.domains: dict[int, Cache] = {}
         self.tunnels: dict[str, Tunnel] = {}
-        first_id = rng.getrandbits(31)  # random: an off-path attacker must not guess it
+        self._ids = RequestIds(rng.getrandbits(31))  # an off-path attacker must not guess the first
         for each in config:
             cache = self.domains.setdefault(each.network_id, Cache())
             self.tunnels[each.name] = Tunnel(each, cache)
-        self._client = Client(rng, first_id)
-        self._server = Server(self.tunnels)
+        self._client = Client(rng, self._ids)
+        self._shortcuts = Shortcuts()
+        self._resolver = Resolver(rng, self._ids, self._shortcuts)
+        self._purger = Purger(rng, self._ids)
+        self._transit = Transit(self.tunnels, self._purger)
+        self._server = Server(self.tunnels, self._purger, self._transit)
 
     # --- what happens to the tunnels -----------------------------------------------------------
 
@@ -118,11 +130,42 @@ class Agent:
         return [Notify("tunnel-down", {"interface": name, "reason": "the agent ends"})
                 for name, tunnel in self.tunnels.items() if tunnel.nbma is not None]  # fmt: skip
 
+    # --- what outlives the agent ------------------------------------------------------------------
+
+    def restore(self, state: Saved, now: float) -> list[Action]:
+        """Take over what an earlier agent of this router knew: before anything else is told.
+
+        Request IDs go on where it stopped (section 5.2.3); bindings keep the rest of their holding
+        time. What has run out, or does not fit the configuration of now, is dropped.
+        """
+        if state.last_id is not None:
+            self._ids.last = state.last_id
+        kept = 0
+        for binding in state.bindings:
+            tunnel = self.tunnels.get(binding.interface)
+            if tunnel is not None and restorable(binding, tunnel.config, now) and not tunnel.cache.full:
+                tunnel.cache.bind(binding)
+                kept += 1
+                if binding.resolved:
+                    self._resolver.restored(binding, now)
+        for tunnel in self.tunnels.values():
+            tunnel.multicast_actions()  # the shell gives a link that it opens the whole set
+        if not state.bindings:
+            return []
+        return [Notify("state-restored", {"bindings": kept, "dropped": len(state.bindings) - kept})]
+
+    def take_changes(self) -> Changes:
+        """What `restore` of the next agent must know, since the last call."""
+        changed = [(domain, protocol, binding) for domain, cache in self.domains.items()
+                   for protocol, binding in cache.take_changed()]  # fmt: skip
+        return Changes(self._ids.last, changed)
+
     # --- time -----------------------------------------------------------------------------------
 
     def deadline(self) -> float | None:
         """When `tick` is due, monotonic seconds; None when nothing is."""
         due = [cache.deadline() for cache in self.domains.values()]
+        due += [self._resolver.deadline(), self._purger.deadline()]
         due += [registration.due for tunnel in self.tunnels.values() for registration in tunnel.registrations]
         return min((each for each in due if each is not None), default=None)
 
@@ -131,9 +174,45 @@ class Agent:
         actions: list[Action] = []
         for cache in self.domains.values():
             for binding in cache.expire(now):
-                actions += self._gone(binding, "peer-expired")
+                actions += self._gone(binding, "expired", now)
+        actions += self._resolver.tick(now, self.tunnels)
+        actions += self._purger.tick(now)
         for tunnel in self.tunnels.values():
             actions += self._client.tick(tunnel, now)
+        return actions
+
+    # --- the kernel's wishes ----------------------------------------------------------------------
+
+    def probed(self, interface: str, protocol: IPv4Address, now: float) -> list[Action]:
+        """The kernel has packets for a neighbour that it misses, or has used one `on_demand`."""
+        return self._resolver.probed(self.tunnels[interface], protocol, now)
+
+    def forwarded(self, interface: str, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
+        """The kernel forwarded a packet (its first octets) out of the tunnel that it came in by."""
+        return self._transit.forwarded(self.tunnels[interface], nbma, data, now)
+
+    def found(self, token: int, route: Route | None, now: float) -> list[Action]:
+        """The answer to a `FindRoute`; None: there is no route."""
+        if token < 0:
+            return self._transit.found(token, route, now)
+        actions, wanted = self._shortcuts.found(token, route, self.tunnels)
+        return actions if wanted is None else actions + self._resolver.shorten(*wanted, now)
+
+    def routes_changed(self) -> list[Action]:
+        """The routing table is another one: shortcuts live as long as what they shorten."""
+        return self._shortcuts.routes_changed(self.tunnels)
+
+    def clear(self, now: float) -> list[Action]:
+        """Forget what was resolved, as `clear ip nhrp` does; registrations stay."""
+        actions: list[Action] = []
+        for cache in self.domains.values():
+            for binding in [b for b in cache if b.resolved]:
+                cache.remove(binding.protocol)
+                actions += self._gone(binding, "cleared", now)
+        for tunnel in self.tunnels.values():
+            actions += self._resolver.clear(tunnel)
+        for shortcut in tuple(self._shortcuts):  # those whose next hop registered here
+            actions += self._shortcuts.remove(shortcut, "cleared")
         return actions
 
     # --- packets --------------------------------------------------------------------------------
@@ -174,14 +253,17 @@ class Agent:
             case PacketType.RESOLUTION_REQUEST:
                 return self._server.resolution(tunnel, packet, outer, now)
             case PacketType.PURGE_REQUEST:
-                return self._purge(tunnel, packet, outer)
+                return self._purge(tunnel, packet, outer, now)
             case PacketType.ERROR_INDICATION:
                 return self._client.error(tunnel, packet, outer)
-            case PacketType.RESOLUTION_REPLY | PacketType.PURGE_REPLY:
-                # This agent asks neither question, so it knows no such reply.
-                tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            case PacketType.RESOLUTION_REPLY:
+                if packet.source_protocol == tunnel.config.address.ip or not tunnel.config.redirect:
+                    return self._resolver.reply(tunnel, packet, outer, now)
+                return self._transit.reply(tunnel, packet, outer)
+            case PacketType.PURGE_REPLY:
+                return self._purger.reply(tunnel, packet, outer)
             case PacketType.TRAFFIC_INDICATION:
-                pass  # counted above; this agent makes no shortcuts
+                return self._shortcuts.indicated(tunnel, packet, outer)
             case _:
                 tunnel.counters[counters.UNKNOWN_TYPE] += 1
         return []
@@ -204,12 +286,12 @@ class Agent:
                 actions += self._dispatch(tunnel, held.packet, held.nbma, now)
         return actions
 
-    def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
+    def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Forget bindings at the registrant's own wish, and nobody else's (section 5.2.5)."""
         gone, reply = self._server.purge(tunnel, packet, outer)
         actions: list[Action] = []
         for binding in gone:
-            actions += self._gone(binding, "peer-expired")
+            actions += self._gone(binding, "purged", now)
         return actions + reply
 
     def _unacceptable(self, tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:
@@ -262,15 +344,19 @@ class Agent:
             actions.append(Protect(tunnel.name, protection.peers(tunnel.config, tunnel.cache)))
         return actions
 
-    def _gone(self, binding: Binding, event: str) -> list[Action]:
-        facts = {
-            "interface": binding.interface,
-            "protocol": str(binding.protocol),
-            "nbma": str(binding.nbma),
-        }
+    def _gone(self, binding: Binding, reason: str, now: float) -> list[Action]:
+        """What follows from a binding that is not in the cache any more."""
+        facts = {"interface": binding.interface, "protocol": str(binding.protocol),
+                 "nbma": str(binding.nbma)}  # fmt: skip
         tunnel = self.tunnels[binding.interface]
-        return [RemoveNeighbour(binding.interface, binding.protocol), *tunnel.multicast_actions(),
-                Notify(event, facts)]  # fmt: skip
+        removal = RemoveNeighbour(binding.interface, binding.protocol)
+        if binding.resolved:
+            self._resolver.gone(binding)
+            # First the routes, so that no packet looks for a neighbour that has gone.
+            shortcuts = self._shortcuts.next_hop_gone(binding.interface, binding.protocol, reason)
+            return [*shortcuts, removal, Notify("resolution-ended", facts | {"reason": reason})]
+        purges = self._purger.changed(tunnel.config.network_id, binding.protocol, now)
+        return [removal, *tunnel.multicast_actions(), Notify("peer-expired", facts), *purges]
 
     def _changed(self, interface: str, old: IPv4Address | None, new: IPv4Address | None) -> list[Action]:
         facts: dict[str, Any] = {
@@ -280,12 +366,32 @@ class Agent:
         }
         return [Notify("nbma-changed", facts)]
 
+    def neighbours(self, interface: str) -> list[InstallNeighbour]:
+        """What the kernel must have of a multipoint tunnel, to put it into a link that is new."""
+        tunnel = self.tunnels[interface]
+        if tunnel.config.mode != "multipoint":
+            return []
+        return [InstallNeighbour(interface, b.protocol, b.nbma, on_demand=b.resolved)
+                for b in tunnel.cache if b.interface == interface]  # fmt: skip
+
+    def shortcuts(self, interface: str) -> list[InstallShortcut]:
+        """The shortcut routes of a tunnel, to put them into a link that is new."""
+        return [InstallShortcut(interface, each.prefix, each.via) for each in self._shortcuts.of(interface)]
+
     # --- what to show -----------------------------------------------------------------------------
 
     def nhrp(self, now: float) -> list[NhrpEntry]:
         """The cache of every domain."""
         return [views.nhrp_entry(b, self.tunnels[b.interface], now)
-                for cache in self.domains.values() for b in cache]  # fmt: skip
+                for cache in self.domains.values() for b in cache] + self._shortcut_entries(now)  # fmt: skip
+
+    def _shortcut_entries(self, now: float) -> list[NhrpEntry]:
+        found = []
+        for each in self._shortcuts:
+            binding = self.tunnels[each.interface].cache.get(each.via)
+            if binding is not None:
+                found.append(views.shortcut_entry(each, binding, self.tunnels[each.interface], now))
+        return found
 
     def nhs(self, now: float) -> list[NhsEntry]:
         """The next hop servers of every tunnel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -27,16 +28,27 @@ class Binding:
     """Monotonic seconds; None for a static entry."""
     request_id: int = 0
     """Of the request that it was registered with."""
+    resolved: bool = False
+    """A server told it; not registered here."""
 
 
 class Cache:
-    """Bindings by protocol address. A static one is never displaced by a dynamic one."""
+    """Bindings by protocol address. A static one is never displaced by a dynamic one.
+
+    It also notes what changed, so that those who follow it (the multicast sets, the state file)
+    pay for a change and not for the whole.
+    """
 
     def __init__(self, limit: int = CACHE_LIMIT) -> None:
         self._bindings: dict[IPv4Address, Binding] = {}
         self._limit = limit
-        self._registered: dict[str, dict[IPv4Address, int]] = {}
         self._next_expiry: float | None = None
+        self._peers: dict[str, Counter[IPv4Address]] = {}
+        """Interface -> NBMA address -> how many registered bindings lead there."""
+        self._moved: dict[str, dict[IPv4Address, None]] = {}
+        """Interface -> NBMA addresses whose number in `_peers` changed, in order."""
+        self._changed: dict[IPv4Address, None] = {}
+        """Addresses whose dynamic binding is another one, or gone."""
 
     def __iter__(self) -> Iterator[Binding]:
         return iter(self._bindings.values())
@@ -53,13 +65,6 @@ class Cache:
         """Whether one more address would be over the limit."""
         return len(self._bindings) >= self._limit
 
-    def registered(self, interface: str) -> dict[IPv4Address, int]:
-        """The NBMA addresses of a tunnel's dynamic bindings, each with how many it has.
-
-        Kept up to date and not counted anew: a hub asks at each of thousands of registrations.
-        """
-        return self._registered.setdefault(interface, {})
-
     def bind(self, binding: Binding) -> Binding | None:
         """Add or replace; returns what was there before."""
         previous = self._bindings.get(binding.protocol)
@@ -74,10 +79,10 @@ class Cache:
 
     def remove(self, protocol: IPv4Address) -> Binding | None:
         """Forget an address; returns what was there."""
-        gone = self._bindings.pop(protocol, None)
-        if gone is not None:
-            self._count(gone, -1)
-        return gone
+        binding = self._bindings.pop(protocol, None)
+        if binding is not None:
+            self._count(binding, -1)
+        return binding
 
     def expire(self, now: float) -> list[Binding]:
         """Remove and return what has run out, oldest first."""
@@ -94,12 +99,30 @@ class Cache:
         """When `expire` should be called next; never later than the first expiry."""
         return self._next_expiry
 
+    # --- for those who follow it ------------------------------------------------------------------
+
+    def is_peer(self, interface: str, nbma: IPv4Address) -> bool:
+        """Whether somebody at that NBMA address is registered on a tunnel."""
+        return self._peers.get(interface, Counter())[nbma] > 0
+
+    def take_moved(self, interface: str) -> list[IPv4Address]:
+        """NBMA addresses about which `is_peer` may say something else than at the last call."""
+        return list(self._moved.pop(interface, ()))
+
+    def take_changed(self) -> list[tuple[IPv4Address, Binding | None]]:
+        """Addresses whose dynamic binding changed since the last call; None: it is gone."""
+        changed, self._changed = self._changed, {}
+        found = ((protocol, self._bindings.get(protocol)) for protocol in changed)
+        return [(protocol, None if b is None or b.static else b) for protocol, b in found]
+
     def _count(self, binding: Binding, change: int) -> None:
         if binding.static:
             return
-        counts = self.registered(binding.interface)
-        count = counts.get(binding.nbma, 0) + change
-        if count:
-            counts[binding.nbma] = count
-        else:
-            del counts[binding.nbma]
+        self._changed[binding.protocol] = None
+        if binding.resolved:
+            return
+        peers = self._peers.setdefault(binding.interface, Counter())
+        peers[binding.nbma] += change
+        if not peers[binding.nbma]:
+            del peers[binding.nbma]
+        self._moved.setdefault(binding.interface, {})[binding.nbma] = None

@@ -20,17 +20,16 @@ from dmvpn_lab.nhrp.constants import (
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.nhc import OUTSTANDING, TRIES_TO_REPORT, Event, Registration, State
 from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.tunnel import Tunnel
-
-ID_MASK = 0xFFFFFFFF
 
 
 class Client:
     """Registers tunnels with their servers."""
 
-    def __init__(self, rng: random.Random, first_id: int) -> None:
+    def __init__(self, rng: random.Random, ids: RequestIds) -> None:
         self._rng = rng
-        self._last_id = first_id
+        self._ids = ids
 
     def register(self, tunnel: Tunnel, trigger: str, now: float) -> list[Action]:
         """Begin anew with every server of a tunnel that has (another) source address.
@@ -106,7 +105,7 @@ class Client:
         registration.move(Event.SOURCE)
         registration.valid_until = None
         registration.refusals = 0
-        registration.begin(self._next_id())
+        registration.begin(self._ids.next())
         return self._send(tunnel, registration, trigger, now)
 
     def _wait(self, tunnel: Tunnel, registration: Registration) -> None:
@@ -120,7 +119,7 @@ class Client:
             registration.move(Event.EXPIRED)
         renewal = registration.state is not State.REGISTERING and registration.state is not State.RENEWING
         if renewal:
-            registration.begin(self._next_id())
+            registration.begin(self._ids.next())
         elif registration.tries == TRIES_TO_REPORT:
             registration.requests_failed += 1
             facts = {
@@ -189,7 +188,3 @@ class Client:
             ):
                 return registration
         return None
-
-    def _next_id(self) -> int:
-        self._last_id = (self._last_id + 1) & ID_MASK
-        return self._last_id

@@ -37,6 +37,12 @@ class TunnelConfig:
     """(protocol, NBMA) pairs."""
     map_multicast: tuple[IPv4Address, ...] = ()
     map_multicast_dynamic: bool = False
+    resolve: bool = False
+    """Ask the next hop servers for neighbours that the kernel misses (phases 2 and 3)."""
+    redirect: bool = False
+    """Tell spokes of shorter ways and pass on their questions (phase 3; `ip nhrp redirect`)."""
+    shortcut: bool = False
+    """Follow indications, and answer for what is behind us (phase 3; `ip nhrp shortcut`)."""
     protected: bool = False
     """`tunnel protection`: a registration waits until there is an IPsec SA with the server."""
     owners: Mapping[IPv4Address, str] | None = None

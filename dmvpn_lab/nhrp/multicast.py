@@ -18,12 +18,6 @@ def peers(tunnel: TunnelConfig, bindings: Iterable[Binding]) -> dict[IPv4Address
     found = dict.fromkeys(tunnel.map_multicast, "static")
     if tunnel.map_multicast_dynamic:
         for binding in bindings:
-            if binding.interface == tunnel.name and not binding.static:
+            if binding.interface == tunnel.name and not binding.static and not binding.resolved:
                 found.setdefault(binding.nbma, "dynamic")
     return found
-
-
-def members(tunnel: TunnelConfig, registered: dict[IPv4Address, int]) -> frozenset[IPv4Address]:
-    """The addresses of `peers`, from `Cache.registered`: none is asked for its hash again."""
-    static = frozenset(tunnel.map_multicast)
-    return static | frozenset(registered) if tunnel.map_multicast_dynamic else static

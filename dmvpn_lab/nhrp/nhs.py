@@ -117,9 +117,16 @@ def is_late(request: Packet, outer: IPv4Address, existing: Binding | None, now: 
     return 0 < behind <= LATE_IDS and now - registered < LATE_S
 
 
-def is_purged(binding: Binding, request: Packet, outer: IPv4Address) -> bool:
-    """Whether a purge request ends that binding: the registrant's own, and not a static one."""
-    return not binding.static and binding.nbma == outer and purges(request, binding.protocol)
+def is_purged(binding: Binding, request: Packet, outer: IPv4Address, tunnel: TunnelConfig) -> bool:
+    """Whether a purge request ends that binding: the registrant's own, or one that our server told.
+
+    A static one ends with the configuration only.
+    """
+    if binding.static or not purges(request, binding.protocol):
+        return False
+    if binding.resolved and outer in (tunnel.nbma_of(nhs) for nhs in tunnel.nhs):
+        return True
+    return binding.nbma == outer
 
 
 def purges(request: Packet, protocol: IPv4Address) -> bool:
@@ -188,6 +195,23 @@ def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelCon
         type=PacketType.RESOLUTION_REPLY,
         hop_count=HOP_COUNT,
         flags=int(flags),
+        cies=(cie,),
+        extensions=_answer_extensions(request, tunnel, nbma),
+    )
+
+
+def prefix_reply(request: Packet, ours: IPv4Address | None, length: int, tunnel: TunnelConfig,
+                 nbma: IPv4Address | None) -> Packet:  # fmt: skip
+    """The answer to a question for what is behind a router: behind `ours`, or code 12."""
+    cie = Cie(code=CieCode.NO_BINDING, prefix_length=0)
+    if ours is not None:
+        cie = Cie(prefix_length=length, mtu=tunnel.mtu, holding_time_s=tunnel.holding_time_s,
+                  nbma=nbma, protocol=ours)  # fmt: skip
+    return replace(
+        request,
+        type=PacketType.RESOLUTION_REPLY,
+        hop_count=HOP_COUNT,
+        flags=int(request.flags | ResolutionFlag.AUTHORITATIVE),
         cies=(cie,),
         extensions=_answer_extensions(request, tunnel, nbma),
     )

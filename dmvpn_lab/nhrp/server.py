@@ -17,6 +17,8 @@ from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.constants import CieCode, PurgeFlag, meaning
 from dmvpn_lab.nhrp.nhs import Verdict
 from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.purger import Asker, Purger
+from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 PENDING_LIMIT = 8192
@@ -45,8 +47,10 @@ class Pending:
 class Server:
     """Answers registration, resolution and purge requests."""
 
-    def __init__(self, tunnels: Mapping[str, Tunnel]) -> None:
+    def __init__(self, tunnels: Mapping[str, Tunnel], purger: Purger, transit: Transit) -> None:
         self._tunnels = tunnels
+        self._transit = transit
+        self._purger = purger
         self._pending: dict[int, Pending] = {}
         self._asking: set[Key] = set()
         self._token = 0
@@ -106,7 +110,8 @@ class Server:
         """Bind, and say so."""
         tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
         here = (tunnel.name, verdict.nbma)
-        kept = previous is not None and (previous.interface, previous.nbma) == here
+        registered = previous is not None and not previous.resolved
+        kept = registered and previous is not None and (previous.interface, previous.nbma) == here
         tunnel.cache.bind(
             Binding(
                 interface=tunnel.name,
@@ -133,7 +138,8 @@ class Server:
             # It ran out while the kernel was asked, and took the neighbour with it.
             changes.insert(0, InstallNeighbour(tunnel.name, verdict.protocol, verdict.nbma))
         reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma)
-        return [*changes, Notify("peer-registered", facts), reply]
+        purges = [] if kept else self._purger.changed(tunnel.config.network_id, verdict.protocol, now)
+        return [*changes, Notify("peer-registered", facts), reply, *purges]
 
     def _moved(self, previous: Binding | None, to: Tunnel) -> list[Action]:
         """What to undo on another tunnel of the domain that the client came from."""
@@ -152,15 +158,29 @@ class Server:
     def resolution(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Answer from the cache; what it does not hold has no binding here."""
         wanted = request.destination_protocol
-        binding = tunnel.cache.get(wanted) if isinstance(wanted, IPv4Address) else None
+        behind = tunnel.config.redirect or tunnel.config.shortcut
+        if behind and isinstance(wanted, IPv4Address) and wanted not in tunnel.config.address.network:
+            return self._transit.question(tunnel, request, outer, wanted)
+        binding = self._known(tunnel, wanted, now) if isinstance(wanted, IPv4Address) else None
         reply = nhs.resolution_reply(request, binding, tunnel.config, tunnel.nbma, now)
+        station, entry = request.source_protocol, reply.cies[0]
+        if binding is not None and entry.code == CieCode.SUCCESS and isinstance(station, IPv4Address):
+            asker = Asker(tunnel, outer, now + entry.holding_time_s)
+            self._purger.answered(binding.protocol, station, asker, now)
         return [self._send(tunnel, outer, reply)]
+
+    def _known(self, tunnel: Tunnel, wanted: IPv4Address, now: float) -> Binding | None:
+        """Our own address, or what is registered here; what we were told ourselves is others' to tell."""
+        if wanted == tunnel.config.address.ip and tunnel.nbma is not None:
+            return Binding(tunnel.name, wanted, tunnel.nbma, now, static=True)
+        binding = tunnel.cache.get(wanted)
+        return None if binding is None or binding.resolved else binding
 
     def purge(
         self, tunnel: Tunnel, request: Packet, outer: IPv4Address
     ) -> tuple[list[Binding], list[Action]]:
         """Bindings to forget, and the reply. Only the registrant's own are forgotten."""
-        gone = [each for each in tunnel.cache if nhs.is_purged(each, request, outer)]
+        gone = [each for each in tunnel.cache if nhs.is_purged(each, request, outer, tunnel.config)]
         for binding in gone:
             tunnel.cache.remove(binding.protocol)
         actions = self._withdraw(tunnel, request, outer)

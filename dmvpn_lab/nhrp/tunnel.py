@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from dmvpn_lab.nhrp import multicast
-from dmvpn_lab.nhrp.actions import Action, Notify, SetMulticastPeers
+from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, Notify
 from dmvpn_lab.nhrp.cache import Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.counters import TunnelCounters
@@ -44,9 +42,7 @@ class Tunnel:
     secured: dict[IPv4Address, str] = field(default_factory=dict)
     """Peers with which there is an IPsec SA: NBMA address -> authenticated IKE identity."""
     held: list[Held] = field(default_factory=list)
-    _multicast: frozenset[IPv4Address] = frozenset()
-    _multicast_names: list[str] = field(default_factory=list)
-    """The same, sorted as strings."""
+    _multicast: set[IPv4Address] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.registrations = [Registration(nhs) for nhs in self.config.nhs]
@@ -61,14 +57,23 @@ class Tunnel:
         return not self.config.protected or nbma in self.secured
 
     def multicast_actions(self) -> list[Action]:
-        """What to do if the multicast set is not what it was."""
-        before, peers = self._multicast, multicast.members(self.config, self.cache.registered(self.name))
-        if peers == before:
+        """What to do if the multicast set is not what it was. Costs what changed, not the set."""
+        static = self.config.map_multicast if self.installed else ()
+        added, removed = [], []
+        for nbma in (*static, *self.cache.take_moved(self.name)):
+            dynamic = self.config.map_multicast_dynamic and self.cache.is_peer(self.name, nbma)
+            if nbma in self._multicast:
+                if not dynamic and nbma not in static:
+                    self._multicast.discard(nbma)
+                    removed.append(nbma)
+            elif dynamic or nbma in static:
+                self._multicast.add(nbma)
+                added.append(nbma)
+        if not added and not removed:
             return []
-        self._multicast = peers
-        for gone in before - peers:
-            self._multicast_names.remove(str(gone))
-        for new in peers - before:
-            insort(self._multicast_names, str(new))
-        facts = {"interface": self.name, "peers": list(self._multicast_names)}
-        return [SetMulticastPeers(self.name, peers), Notify("multicast-changed", facts)]
+        facts = {"interface": self.name, "added": [str(nbma) for nbma in added],
+                 "removed": [str(nbma) for nbma in removed], "peers": len(self._multicast)}  # fmt: skip
+        return [
+            ChangeMulticastPeers(self.name, tuple(added), tuple(removed)),
+            Notify("multicast-changed", facts),
+        ]

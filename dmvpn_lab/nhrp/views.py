@@ -5,17 +5,20 @@ from __future__ import annotations
 from dmvpn_lab.answers import NhrpEntry, NhsEntry
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.nhc import Registration, State
+from dmvpn_lab.nhrp.shortcuts import Shortcut
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 
 def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
     """One cache entry."""
     config = tunnel.config
-    multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and not binding.static)
+    registered = not binding.static and not binding.resolved
+    multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and registered)
     flags = {
         "multicast": multicast,
         "nhs": binding.nhs,
-        "registered": not binding.static,
+        "registered": registered,
+        "resolved": binding.resolved,
         "unique": binding.unique,
     }
     return NhrpEntry(
@@ -30,6 +33,16 @@ def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
         expires_in_s=None if binding.expires is None else round(binding.expires - now, 3),
         created_s_ago=round(now - binding.created, 3),
     )
+
+
+def shortcut_entry(shortcut: Shortcut, binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
+    """A prefix behind another spoke; it ends with the binding of its next hop."""
+    entry = nhrp_entry(binding, tunnel, now)
+    entry["protocol"] = str(shortcut.prefix.network_address)
+    entry["prefix_length"] = shortcut.prefix.prefixlen
+    entry["flags"] = ["shortcut"]
+    entry["created_s_ago"] = round(now - shortcut.created, 3)
+    return entry
 
 
 def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntry:

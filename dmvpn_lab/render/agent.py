@@ -12,11 +12,13 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
 SOCKET = "/run/dmvpn-lab/agent.sock"
+STATE = "/run/dmvpn-lab/agent.state"
 
 
 def agent(plan: Plan, node: NodePlan) -> str:
     """The file's text."""
-    document = {"version": 1, "control": SOCKET, "tunnels": [_tunnel(plan, each) for each in node.tunnels],
+    tunnels = [_tunnel(plan, each) for each in node.tunnels]
+    document = {"version": 1, "control": SOCKET, "state": STATE, "tunnels": tunnels,
                 "ipsec": ipsec.agent(plan, node)}  # fmt: skip
     names = dict.fromkeys(plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels)
     for name in names:
@@ -44,6 +46,9 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "map": [{"protocol": str(each.protocol), "nbma": str(each.nbma)} for each in tunnel.static_maps],
         "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
         "map_multicast_dynamic": tunnel.map_multicast_dynamic,
+        "resolve": cloud.phase > 1 and tunnel.role == "spoke",
+        "redirect": cloud.phase == 3 and tunnel.role == "hub",
+        "shortcut": cloud.phase == 3 and tunnel.role == "spoke",
         "protected": cloud.ipsec is not None,
         "owners": owners(plan, cloud.name) if tunnel.role == "hub" and bound else None,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dmvpn_lab.render import ipsec
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
+NFLOG_GROUP = 0x2001
+"""Where the agent of a phase 3 hub listens."""
 PROTECTION = (
     "  chain protection-out {",
     "    type filter hook output priority filter; policy accept;",
@@ -33,9 +35,13 @@ def nft(plan: Plan, node: NodePlan) -> str:
         mss = plan.cloud(tunnel.cloud).tcp_mss
         for side in ("iifname", "oifname"):
             clamps.append(f'    {side} "{tunnel.name}" tcp flags syn tcp option maxseg size set {mss}')
+    redirecting = [
+        tunnel.name for tunnel in node.tunnels if tunnel.role == "hub" and plan.cloud(tunnel.cloud).phase == 3
+    ]
     return "\n".join(
         [
             "table inet dmvpn {",
+            *_redirect(redirecting),
             "  chain underlay {",
             "    type filter hook output priority filter; policy accept;",
             "    ip protocol gre ip daddr 224.0.0.0/4 counter drop",
@@ -49,3 +55,23 @@ def nft(plan: Plan, node: NodePlan) -> str:
             "",
         ]
     )
+
+
+def _redirect(tunnels: list[str]) -> list[str]:
+    """Of a phase 3 hub: tell the agent what leaves by the tunnel that it came in by, now and then."""
+    if not tunnels:
+        return []
+    lines = [
+        "  set indicated {",
+        "    type ipv4_addr . ipv4_addr; flags dynamic,timeout; size 65535; timeout 1m;",
+        "  }",
+        "  chain shorter_way {",
+        "    type filter hook forward priority filter; policy accept;",
+    ]
+    limit = "{ ip saddr . ip daddr limit rate 6/minute burst 1 packets }"
+    for name in tunnels:
+        lines.append(
+            f'    iifname "{name}" oifname "{name}" update @indicated {limit} '
+            f"log group {NFLOG_GROUP} snaplen 96 queue-threshold 1"
+        )
+    return [*lines, "  }"]

@@ -202,6 +202,12 @@ class Cloud(Section):
     mtu: Annotated[int, Field(ge=576, le=65535, strict=True)] = Field(
         1400, description="Octets (`ip mtu`). TCP's MSS is clamped to 40 less (`ip tcp adjust-mss`)."
     )
+    phase: Literal[1, 2, 3] = Field(
+        1,
+        description="Of DMVPN. 1: spokes meet through the hub only. 2: a spoke resolves the tunnel "
+        "address of another, which routing must give it as next hop, and sends there directly. "
+        "3: routes lead to the hub, which tells a spoke of a shorter way; the spoke makes a shortcut.",
+    )
     spoke_gre: Literal["multipoint", "point-to-point"] = Field(
         "multipoint", description="Kind of GRE on the spokes; point-to-point is DMVPN phase 1."
     )

@@ -79,6 +79,7 @@ def _cloud(lab: Lab, name: str, cloud: Cloud) -> CloudPlan:
         subnet=cloud.subnet,
         key=cloud.key,
         network_id=cloud.network_id,
+        phase=cloud.phase,
         holding_time_s=cloud.holding_time,
         registration_interval_s=cloud.registration_interval,
         unique=cloud.unique,

@@ -87,6 +87,7 @@ class CloudPlan:
     subnet: IPv4Network
     key: int | None
     network_id: int
+    phase: Literal[1, 2, 3]
     holding_time_s: int
     registration_interval_s: int | None
     """None: a third of the holding time."""

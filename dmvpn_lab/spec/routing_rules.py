@@ -134,24 +134,59 @@ def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[
                 )
 
 
+def key_that_keeps_the_next_hop(routing: Routing) -> str | None:
+    """The key by which one spoke gets another as next hop; None: the next hop is the hub."""
+    if routing.protocol == "ospf" and routing.network_type == "broadcast":
+        return "network-type"
+    if routing.protocol in KEYS["next_hop_self"] and not routing.next_hop_self:
+        return "next-hop-self"
+    return None
+
+
 def spokes_can_reach_the_next_hop(lab: Lab, document: Document) -> Iterator[Problem]:
-    """A next hop that is another spoke is of use only on a tunnel that leads to the hub anyway."""
+    """A next hop that is another spoke is resolved (phase 2), or on a tunnel that leads to the hub anyway."""
     for name, cloud in lab.clouds.items():
         spokes = [n for n in lab.nodes.values() if name in n.clouds and n.clouds[name].role == "spoke"]
-        if cloud.spoke_gre == "point-to-point" or len(spokes) < 2:
+        if cloud.spoke_gre == "point-to-point" or cloud.phase > 1 or len(spokes) < 2:
             continue
-        routing = cloud.routing
-        key = None
-        if routing.protocol == "ospf" and routing.network_type == "broadcast":
-            key = "network-type"
-        if routing.protocol in KEYS["next_hop_self"] and not routing.next_hop_self:
-            key = "next-hop-self"
+        key = key_that_keeps_the_next_hop(cloud.routing)
         if key is not None:
             yield document.problem(
                 ("clouds", name, "routing", key),
                 "the next hop would be another spoke, whose NBMA address a spoke does not know",
-                hint="add `spoke-gre: point-to-point` to the cloud: then all goes to the hub",
+                hint="add `phase: 2` to the cloud: then it is resolved; "
+                "or `spoke-gre: point-to-point`: then all goes to the hub",
             )
+
+
+def the_phase_can_work(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Spokes that meet directly need multipoint GRE, and a reason to send to each other."""
+    for name, cloud in lab.clouds.items():
+        path = ("clouds", name, "phase")
+        if cloud.phase > 1 and cloud.ipsec is not None:
+            message = f"phase {cloud.phase} with ipsec: there are SAs between spokes and hubs only"
+            hint = "remove `ipsec`, or set `phase: 1`: then all goes through the hub, protected"
+            yield document.problem(path, message, hint=hint)
+        elif cloud.phase > 1 and cloud.spoke_gre == "point-to-point":
+            message = f"phase {cloud.phase} with point-to-point GRE: a spoke's tunnel leads to the hub only"
+            yield document.problem(path, message, hint="remove `spoke-gre`, or set `phase: 1`")
+        elif cloud.phase == 2 and key_that_keeps_the_next_hop(cloud.routing) is None:
+            message = "phase 2, but the hub is the next hop of everything: no spoke would be resolved"
+            yield document.problem(path, message, hint=_how_to_keep_the_next_hop(cloud.routing.protocol))
+        elif cloud.phase == 3 and (key := key_that_keeps_the_next_hop(cloud.routing)) is not None:
+            message = "phase 3, but another spoke is the next hop: the hub sees nothing that it could shorten"
+            yield document.problem(path, message, hint=f"remove `{key}` from its routing, or set `phase: 2`")
+        elif cloud.phase == 3 and cloud.routing.protocol == "none":
+            message = "phase 3 without routes: there is nothing to shorten"
+            yield document.problem(path, message, hint="choose a routing protocol, or set `phase: 1`")
+
+
+def _how_to_keep_the_next_hop(protocol: str) -> str:
+    if protocol == "ospf":
+        return "add `network-type: broadcast` to its routing"
+    if protocol in KEYS["next_hop_self"]:
+        return "add `next-hop-self: false` to its routing"
+    return f"protocol {protocol} cannot do that: set `phase: 1`"
 
 
 ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
@@ -162,4 +197,5 @@ ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
     no_hub_is_a_stub,
     tunnels_stay_outside_of_summaries,
     spokes_can_reach_the_next_hop,
+    the_phase_can_work,
 )

@@ -63,9 +63,9 @@ class Control:
         self._send({"v": 1, "id": 2, "subscribe": True, "replay": True})
         assert self._message(time.monotonic() + PATIENCE_S) == {"v": 1, "id": 2, "ok": True, "result": None}
 
-    def wait(self, name: str, **facts: Any) -> dict[str, Any]:
+    def wait(self, name: str, *, patience_s: float = PATIENCE_S, **facts: Any) -> dict[str, Any]:
         """The next event of that name and with those facts after the one found last."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
             while self._next < len(self.events):
                 event = self.events[self._next]
@@ -208,8 +208,10 @@ class World:
             netns.add("eth1", nbma)
             netns.route(gateway.ip)
         netns.sysctl("net.ipv4.ip_forward", "1")
-        netns.sysctl("net.ipv4.conf.all.send_redirects", "0")
-        document = {"version": 1, "control": str(self.folder / f"{name}.sock"), "tunnels": list(tunnels)}
+        for interfaces in ("all", "default"):
+            netns.sysctl(f"net.ipv4.conf.{interfaces}.send_redirects", "0")
+        document = {"version": 1, "control": str(self.folder / f"{name}.sock"),
+                    "state": str(self.folder / f"{name}.state"), "tunnels": list(tunnels)}  # fmt: skip
         router = Router(name, netns, document, self.folder, line)
         self.routers.append(router)
         return router

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_an_agent_that_ends_leaves_the_kernel_as_it_is_and_the_next_takes_over(l
     assert hub.end(signal.SIGTERM) == 0
     spoke.netns.run("ping", "-c", "1", "-W", "2", "10.0.0.1")
     again = hub.start()
-    assert again.query("nhrp") == []
+    again.wait("state-restored", bindings=1, dropped=0)
+    assert [e["protocol"] for e in again.query("nhrp")] == ["10.0.0.11"]
+    assert [peer["nbma"] for peer in again.query("multicast")] == ["172.16.1.1"]
     assert hub.netns.ip("-o link show tunnel0").split(":")[0] == before
     spoke.netns.run("ping", "-c", "1", "-W", "2", "10.0.0.1")
     assert hub.end(signal.SIGKILL) == -signal.SIGKILL
@@ -65,18 +68,63 @@ def test_an_agent_that_ends_leaves_the_kernel_as_it_is_and_the_next_takes_over(l
     hub.start().wait("agent-ready")
 
 
-def test_neighbours_of_an_earlier_agent_go_when_nobody_registers_them_again(lab: World) -> None:
-    hub, spoke = lab.hub(holding_time_s=2), lab.spoke(1)
+def test_a_binding_that_was_taken_over_runs_out_when_nobody_renews_it(lab: World) -> None:
+    hub, spoke = lab.hub(holding_time_s=6), lab.spoke(1, holding_time_s=6)
+    hub.start()
+    registered = spoke.start().wait("registered")
+    spoke.end(signal.SIGKILL)
+    hub.end(signal.SIGKILL)
+    again = hub.start()
+    again.wait("agent-ready")
+    assert hub.neighbours() == {"10.0.0.11": "172.16.1.1"}
+    gone = again.wait("peer-expired", protocol="10.0.0.11")
+    assert 5.5 < gone["at"] - registered["at"] < 7.5
+    assert hub.neighbours() == {}
+
+
+def test_a_binding_that_ran_out_while_no_agent_was_there_goes_at_the_start(lab: World) -> None:
+    hub, spoke = lab.hub(), lab.spoke(1, holding_time_s=3)
+    hub.start()
+    registered = spoke.start().wait("registered")
+    spoke.end(signal.SIGKILL)
+    hub.end(signal.SIGKILL)
+    time.sleep(max(0.0, registered["at"] + 3.2 - time.time()))
+    hub.start().wait("agent-ready")
+    assert hub.neighbours() == {}
+
+
+def test_without_its_state_file_an_agent_keeps_old_neighbours_for_a_holding_time(lab: World) -> None:
+    hub, spoke = lab.hub(holding_time_s=3), lab.spoke(1)
     hub.start()
     spoke.start().wait("registered")
     spoke.end(signal.SIGKILL)
     hub.end(signal.SIGKILL)
+    Path(hub.config["state"]).unlink()
     hub.start().wait("agent-ready")
     assert hub.neighbours() == {"10.0.0.11": "172.16.1.1"}
     deadline = time.monotonic() + 10
     while hub.neighbours():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_no_packet_is_lost_through_a_hub_whose_agent_is_killed_and_started_again(lab: World) -> None:
+    hub, one, two = lab.hub(), lab.spoke(1), lab.spoke(2)
+    hub.start()
+    for spoke in (one, two):
+        spoke.start().wait("registered")
+        spoke.netns.ip("route replace 10.0.0.0/24 via 10.0.0.1 dev tunnel0 onlink")
+    with one.netns.entered():
+        ping = subprocess.Popen(
+            ["ping", "-n", "-i", "0.05", "-c", "100", "-W", "2", "10.0.0.12"],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    for _ in range(2):
+        time.sleep(1)
+        hub.end(signal.SIGKILL)
+        hub.start().wait("agent-ready")
+    said, _ = ping.communicate()
+    assert "100 received, 0% packet loss" in said, said
 
 
 def test_a_wrong_authentication_string_is_refused_and_counted(lab: World) -> None:

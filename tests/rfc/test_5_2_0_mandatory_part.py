@@ -38,7 +38,7 @@ def test_the_request_id_grows_with_each_new_request_and_stays_when_one_is_sent_a
 
 def test_the_request_id_is_a_counter_of_32_bits() -> None:
     spoke = agent(spoke_config())
-    spoke._client._last_id = 0xFFFFFFFF
+    spoke._ids.last = 0xFFFFFFFF
     assert reply(spoke.source_changed(TUNNEL, SPOKE_NBMA, 0.0)).request_id == 0
 
 

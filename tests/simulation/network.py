@@ -17,15 +17,16 @@ from ipaddress import IPv4Address
 
 from dmvpn_lab.nhrp.actions import (
     Action,
+    ChangeMulticastPeers,
     InstallNeighbour,
     Notify,
     RemoveNeighbour,
     SendPacket,
-    SetMulticastPeers,
 )
 from dmvpn_lab.nhrp.agent import Agent
-from dmvpn_lab.nhrp.cache import Cache
+from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.saved import Saved
 
 EVERY = 50
 """Everything is checked after each so many steps of a router."""
@@ -63,6 +64,9 @@ class Router:
     """Protocol addresses whose neighbour the kernel still thinks about."""
     verdict_at: float = 0.0
     """When the last verdict comes; a kernel answers in the order in which it was asked."""
+    saved: dict[IPv4Address, Binding] = field(default_factory=dict)
+    """The state file: the newest word on each dynamic binding."""
+    last_id: int | None = None
     steps: int = 0
     sent: Counter[IPv4Address] = field(default_factory=Counter)
     heard: Counter[str] = field(default_factory=Counter)
@@ -79,7 +83,29 @@ class Router:
         self.agent = Agent([self.config], random.Random(self.network.rng.getrandbits(64)))
         self.alive, self.nbma, self._timer = True, None, None
         self.neighbours, self.multicast, self.asked = {}, frozenset(), Counter()
+        self.saved, self.last_id = {}, None
         self.address(nbma)
+
+    def restart_agent(self) -> None:
+        """The agent dies, the kernel stays; the next one starts at once with what was saved."""
+        self.life += 1
+        self.agent = Agent([self.config], random.Random(self.network.rng.getrandbits(64)))
+        self._timer, self.asked, self.verdict_at = None, Counter(), 0.0
+        saved = Saved(self.last_id, tuple(self.saved.values()))
+        self.carry_out(self.agent.restore(saved, self.network.now))
+        wanted = {binding.protocol: binding.nbma for binding in saved.bindings}
+        for protocol in self.neighbours.keys() - dict(self.config.static_maps).keys() - wanted.keys():
+            del self.neighbours[protocol]
+        self.neighbours |= wanted
+        # The shell's set is empty at first, and gets all that the core has.
+        self.multicast = frozenset(IPv4Address(entry["nbma"]) for entry in self.agent.multicast())
+        if self.nbma is not None:
+            self.carry_out(self.agent.source_changed(self.config.name, self.nbma, self.network.now))
+
+    def restart_agent_if_alive(self) -> None:
+        """The same, unless the router itself is down."""
+        if self.alive:
+            self.restart_agent()
 
     def crash(self) -> None:
         """Gone without a word."""
@@ -106,10 +132,19 @@ class Router:
                     self._install(action)
                 case RemoveNeighbour(_, protocol):
                     self.neighbours.pop(protocol, None)
-                case SetMulticastPeers(_, peers):
-                    self.multicast = peers
+                case ChangeMulticastPeers(_, added, removed):
+                    known = self.multicast.difference(self.config.map_multicast)
+                    assert not known.intersection(added), self._where()
+                    assert self.multicast.issuperset(removed), self._where()
+                    self.multicast = self.multicast.difference(removed).union(added)
                 case Notify(name, _):
                     self.heard[name] += 1
+        changes = self.agent.take_changes()
+        self.last_id = changes.last_id
+        for _, protocol, binding in changes.bindings:
+            self.saved.pop(protocol, None)
+            if binding is not None:
+                self.saved[protocol] = binding
         self._arm()
         self.check(actions)
 

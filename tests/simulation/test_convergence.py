@@ -91,6 +91,30 @@ def test_after_a_restart_of_the_hub_everyone_is_back_within_a_third_of_the_holdi
     made.assert_settled()
 
 
+def test_a_hub_whose_agent_is_restarted_has_everyone_at_once_and_hears_nothing_before_the_renewals() -> None:
+    made = cloud(6, 200)
+    made.run(10)
+    before = made.network.delivered
+    for _ in range(3):
+        made.hub.restart_agent()
+        made.assert_settled()
+        made.run(20)
+    assert made.network.delivered == before
+    made.run(REGISTERED_S)
+    made.assert_settled()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agents_that_are_restarted_in_a_bad_network_agree_in_the_end(seed: int) -> None:
+    made = cloud(seed, 60, BAD)
+    for n in range(60):
+        made.network.later(made.network.rng.uniform(0, 400), made.spokes[n].restart_agent_if_alive)
+        made.network.later(made.network.rng.uniform(0, 400), made.hub.restart_agent_if_alive)
+    made.bad_times(400, things=100)
+    made.run(QUIET_S)
+    made.assert_settled()
+
+
 def test_after_a_long_cut_everyone_is_back_within_the_longest_retransmission() -> None:
     made = cloud(7, 200)
     made.run(10)

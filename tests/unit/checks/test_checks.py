@@ -50,13 +50,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_checks_are_in_the_order_in_which_one_rests_on_the_other() -> None:
-    assert [check.name for check in ALL] == [
-        "encryption",
-        "registration",
-        "multicast",
-        "adjacency",
-        "reachability",
-    ]
+    names = ["encryption", "registration", "multicast", "adjacency", "resolution", "reachability"]
+    assert [check.name for check in ALL] == names
 
 
 def wait(observations: list[tuple[bool, str]], deadline_s: float) -> CheckResult:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
-from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, SendPacket, SetMulticastPeers
+from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, InstallNeighbour, Notify, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.buffer import checksum
 from dmvpn_lab.nhrp.cie import Cie
@@ -160,9 +160,9 @@ def neighbours(actions: list[Action]) -> list[tuple[IPv4Address, IPv4Address]]:
     return [(a.protocol, a.nbma) for a in actions if isinstance(a, InstallNeighbour)]
 
 
-def multicast_sets(actions: list[Action]) -> list[frozenset[IPv4Address]]:
-    """The multicast sets, in order."""
-    return [a.peers for a in actions if isinstance(a, SetMulticastPeers)]
+def multicast_changes(actions: list[Action]) -> list[tuple[set[IPv4Address], set[IPv4Address]]]:
+    """What was added to and removed from multicast sets, in order."""
+    return [(set(a.added), set(a.removed)) for a in actions if isinstance(a, ChangeMulticastPeers)]
 
 
 def bindings(of: Agent, now: float = 1.0) -> dict[str, str]:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from dmvpn_lab.answers import EVENTS
-from dmvpn_lab.nhrp.actions import InstallNeighbour, Notify, RemoveNeighbour, SendPacket, SetMulticastPeers
+from dmvpn_lab.nhrp.actions import ChangeMulticastPeers, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
@@ -32,7 +32,7 @@ from tests.unit.nhrp.builders import (
     facts,
     hub,
     hub_config,
-    multicast_sets,
+    multicast_changes,
     neighbours,
     packets,
     reply,
@@ -105,8 +105,8 @@ def test_a_client_that_comes_back_over_another_tunnel_of_the_domain_leaves_nothi
     moved = request(nbma=nbma, request_id=6, destination_protocol=IPv4Address("10.0.0.2"))
     done = carry_out(made, made.receive(SECOND, encode(moved), nbma, 2.0), 2.0)
     assert RemoveNeighbour(TUNNEL, SPOKE) in done
-    assert SetMulticastPeers(TUNNEL, frozenset()) in done
-    assert SetMulticastPeers(SECOND, frozenset({nbma})) in done
+    assert ChangeMulticastPeers(TUNNEL, (), (SPOKE_NBMA,)) in done
+    assert ChangeMulticastPeers(SECOND, (nbma,), ()) in done
     assert [(e["interface"], e["nbma"]) for e in made.nhrp(2.0)] == [(SECOND, str(nbma))]
     assert made.tick(302.0)[0] == RemoveNeighbour(SECOND, SPOKE)
 
@@ -124,7 +124,7 @@ def test_static_maps_are_installed_when_the_tunnel_first_has_an_address() -> Non
     spoke = agent(spoke_config())
     actions = spoke.source_changed(TUNNEL, SPOKE_NBMA, 0.0)
     assert actions[0] == InstallNeighbour(TUNNEL, HUB, HUB_NBMA, None)
-    assert multicast_sets(actions) == [frozenset({HUB_NBMA})]
+    assert multicast_changes(actions) == [({HUB_NBMA}, set())]
     assert events(actions) == ["multicast-changed", "tunnel-up", "registration-sent"]
     again = spoke.source_changed(TUNNEL, OTHER_NBMA, 1.0)
     assert neighbours(again) == []
@@ -250,11 +250,11 @@ def test_replies_to_questions_that_nobody_asked_are_counted_and_ignored(kind: in
     assert made.counters()[TUNNEL]["unknown-reply"] == 1
 
 
-def test_a_traffic_indication_is_counted_and_changes_nothing() -> None:
+def test_a_traffic_indication_at_a_hub_is_counted_and_changes_nothing() -> None:
     made = hub()
     packet = request(type=PacketType.TRAFFIC_INDICATION, cies=(), payload=b"\x45" + bytes(27))
     assert made.receive(TUNNEL, encode(packet), SPOKE_NBMA, 1.0) == []
-    assert made.counters()[TUNNEL] == {"received-traffic-indication": 1}
+    assert made.counters()[TUNNEL] == {"indication-ignored": 1, "received-traffic-indication": 1}
 
 
 def test_a_packet_whose_outer_source_nobody_knows_is_dropped() -> None:

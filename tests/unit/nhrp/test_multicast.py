@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmvpn_lab.nhrp.cache import Binding, Cache
-from dmvpn_lab.nhrp.multicast import members, peers
+from dmvpn_lab.nhrp.multicast import peers
+from dmvpn_lab.nhrp.tunnel import Tunnel
 from tests.unit.nhrp.builders import (
     HUB,
     HUB_NBMA,
@@ -21,7 +22,7 @@ from tests.unit.nhrp.builders import (
     events,
     hub,
     hub_config,
-    multicast_sets,
+    multicast_changes,
     request,
     spoke_config,
 )
@@ -53,8 +54,8 @@ def test_a_peer_that_is_both_is_listed_once_as_static() -> None:
 
 def test_two_addresses_behind_one_nbma_address_get_one_copy() -> None:
     made = hub()
-    assert multicast_sets(deliver(made, request(SPOKE), SPOKE_NBMA)) == [frozenset({SPOKE_NBMA})]
-    assert multicast_sets(deliver(made, request(OTHER, SPOKE_NBMA), SPOKE_NBMA)) == []
+    assert multicast_changes(deliver(made, request(SPOKE), SPOKE_NBMA)) == [({SPOKE_NBMA}, set())]
+    assert multicast_changes(deliver(made, request(OTHER, SPOKE_NBMA), SPOKE_NBMA)) == []
     assert [entry["nbma"] for entry in made.multicast()] == [str(SPOKE_NBMA)]
 
 
@@ -63,9 +64,9 @@ def test_the_set_follows_registrations_and_expiry() -> None:
     assert made.multicast() == []
     deliver(made, request(SPOKE), SPOKE_NBMA, now=1.0)
     both = deliver(made, request(OTHER, OTHER_NBMA), OTHER_NBMA, now=50.0)
-    assert multicast_sets(both) == [frozenset({SPOKE_NBMA, OTHER_NBMA})]
-    assert multicast_sets(made.tick(301.0)) == [frozenset({OTHER_NBMA})]
-    assert multicast_sets(made.tick(350.0)) == [frozenset()]
+    assert multicast_changes(both) == [({OTHER_NBMA}, set())]
+    assert multicast_changes(made.tick(301.0)) == [(set(), {SPOKE_NBMA})]
+    assert multicast_changes(made.tick(350.0)) == [(set(), {OTHER_NBMA})]
 
 
 def test_an_unchanged_set_is_not_set_again() -> None:
@@ -74,11 +75,13 @@ def test_an_unchanged_set_is_not_set_again() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(2, 6), st.integers(1, 3), st.booleans(), st.booleans())), st.booleans())
-def test_the_counted_set_is_always_the_set_that_the_bindings_make(
+def test_the_changes_add_up_to_the_set_that_the_bindings_make(
     steps: list[tuple[int, int, bool, bool]], dynamic: bool
 ) -> None:
     cache = Cache()
     config = hub_config(map_multicast=(OTHER_NBMA,), map_multicast_dynamic=dynamic)
+    tunnel = Tunnel(config, cache, installed=True)
+    present: set[IPv4Address] = set()
     for at, (host, line, static, remove) in enumerate(steps):
         protocol, nbma = IPv4Address(f"10.0.0.{host}"), IPv4Address(f"172.16.{line}.1")
         if remove:
@@ -87,4 +90,8 @@ def test_the_counted_set_is_always_the_set_that_the_bindings_make(
             expires = None if static else at + 3.0
             cache.bind(Binding(TUNNEL, protocol, nbma, at, static=static, expires=expires))
         cache.expire(float(at))
-        assert members(config, cache.registered(TUNNEL)) == peers(config, cache).keys()
+        for added, removed in multicast_changes(tunnel.multicast_actions()):
+            assert not added & present
+            assert removed <= present
+            present = present - removed | added
+        assert present == peers(config, cache).keys()

@@ -29,7 +29,7 @@ from tests.unit.nhrp.builders import (
     carry_out,
     deliver,
     hub,
-    multicast_sets,
+    multicast_changes,
     neighbours,
     reply,
     request,
@@ -166,7 +166,7 @@ def test_what_is_bound_is_what_was_granted_and_a_refusal_changes_nothing(questio
         assert code == each.expected(model)
         if code:
             assert (made.nhrp(now), made.multicast(), made.deadline()) == before
-            assert multicast_sets(done) == []
+            assert multicast_changes(done) == []
         else:
             model[str(each.protocol)] = (str(each.outer), each.unique)
         assert bindings(made, now) == {protocol: nbma for protocol, (nbma, _) in model.items()}

@@ -21,7 +21,7 @@ from tests.unit.nhrp.builders import (
     deliver,
     events,
     hub,
-    multicast_sets,
+    multicast_changes,
     packets,
     purge,
     reply,
@@ -36,7 +36,7 @@ def test_the_registrant_purges_its_own_binding_and_gets_a_reply() -> None:
     deliver(made, request())
     done = deliver(made, purge(), SPOKE_NBMA, now=2.0)
     assert done[0] == RemoveNeighbour(TUNNEL, SPOKE)
-    assert multicast_sets(done) == [frozenset()]
+    assert multicast_changes(done) == [(set(), {SPOKE_NBMA})]
     assert "peer-expired" in events(done)
     answer = reply(done)
     assert (answer.type, answer.request_id, answer.hop_count) == (PacketType.PURGE_REPLY, 77, 255)
@@ -97,5 +97,5 @@ def test_a_binding_that_runs_out_while_its_renewal_waits_gets_its_neighbour_back
     assert made.tick(301.0)[0] == RemoveNeighbour(TUNNEL, SPOKE)
     done = made.installed(token, True, 301.1)
     assert done[0] == InstallNeighbour(TUNNEL, SPOKE, SPOKE_NBMA)
-    assert multicast_sets(done) == [frozenset({SPOKE_NBMA})]
+    assert multicast_changes(done) == [({SPOKE_NBMA}, set())]
     assert bindings(made, 301.1) == BOUND

@@ -10,6 +10,7 @@ from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet
 from tests.unit.nhrp.builders import (
     HUB,
+    HUB_NBMA,
     OTHER,
     OTHER_NBMA,
     SPOKE,
@@ -46,12 +47,17 @@ def test_a_registered_address_is_resolved_with_the_time_that_is_left() -> None:
 
 
 def test_an_address_without_binding_is_answered_with_code_12_and_zeroes() -> None:
-    for wanted in (OTHER, HUB, IPv6Address("::1")):
+    for wanted in (OTHER, IPv6Address("::1")):
         packet = resolve(wanted)
         if isinstance(wanted, IPv6Address):
             packet = replace(packet, protocol_type=0x86DD, source_protocol=IPv6Address("::2"))
         (entry,) = reply(deliver(hub(), packet, OTHER_NBMA)).cies
         assert entry == Cie(code=12, prefix_length=0)
+
+
+def test_a_router_that_is_asked_for_its_own_address_names_itself() -> None:
+    (entry,) = reply(deliver(hub(), resolve(HUB), OTHER_NBMA)).cies
+    assert (entry.code, entry.nbma, entry.protocol, entry.holding_time_s) == (0, HUB_NBMA, HUB, 300)
 
 
 def test_a_unique_address_is_wanted_and_the_binding_is_not_unique_code_13() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from dmvpn_lab.nhrp import server
 from dmvpn_lab.nhrp.actions import (
+    ChangeMulticastPeers,
     InstallNeighbour,
     Notify,
     RemoveNeighbour,
     SendPacket,
-    SetMulticastPeers,
 )
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
@@ -33,7 +33,7 @@ from tests.unit.nhrp.builders import (
     events,
     facts,
     hub,
-    multicast_sets,
+    multicast_changes,
     neighbours,
     packets,
     purge,
@@ -53,7 +53,7 @@ def test_success_is_answered_only_after_the_kernel_took_the_neighbour() -> None:
     assert asked == [InstallNeighbour(TUNNEL, SPOKE, SPOKE_NBMA, token)]
     assert bindings(made) == {}
     done = made.installed(token, True, 1.1)
-    assert [type(a) for a in done] == [SetMulticastPeers, Notify, Notify, SendPacket]
+    assert [type(a) for a in done] == [ChangeMulticastPeers, Notify, Notify, SendPacket]
     assert events(done) == ["multicast-changed", "peer-registered"]
     assert reply(done).cies[0].code == 0
     assert bindings(made, 1.1) == BOUND
@@ -66,7 +66,7 @@ def test_a_kernel_that_refuses_the_neighbour_makes_code_5_and_no_binding() -> No
     assert (entry.code, entry.holding_time_s) == (5, 0)
     assert facts(done, "peer-refused")["meaning"] == "insufficient resources"
     assert bindings(made) == {}
-    assert multicast_sets(done) == []
+    assert multicast_changes(done) == []
     counted = made.counters()[TUNNEL]
     assert (counted["neighbour-refused"], counted["refused-code-5"]) == (1, 1)
 
@@ -155,7 +155,7 @@ def test_an_identical_refresh_keeps_the_age_and_moves_the_end() -> None:
     deliver(made, request(unique=True), now=1.0)
     done = deliver(made, request(unique=True, request_id=6), now=101.0)
     assert reply(done).cies[0].code == 0
-    assert multicast_sets(done) == []
+    assert multicast_changes(done) == []
     assert facts(done, "peer-registered")["previous_nbma"] == str(SPOKE_NBMA)
     entry = made.nhrp(101.0)[0]
     assert (entry["created_s_ago"], entry["expires_in_s"]) == (100.0, 300.0)
@@ -167,7 +167,7 @@ def test_a_client_that_is_not_unique_moves_to_its_new_address() -> None:
     done = deliver(made, request(nbma=OTHER_NBMA, request_id=6), OTHER_NBMA, now=2.0)
     assert reply(done).cies[0].code == 0
     assert neighbours(done) == [(SPOKE, OTHER_NBMA)]
-    assert multicast_sets(done) == [frozenset({OTHER_NBMA})]
+    assert multicast_changes(done) == [({OTHER_NBMA}, {SPOKE_NBMA})]
     assert bindings(made, 2.0) == {str(SPOKE): str(OTHER_NBMA)}
     assert made.nhrp(2.0)[0]["created_s_ago"] == 0.0
 
@@ -178,7 +178,7 @@ def test_a_binding_runs_out_with_its_neighbour_and_its_multicast() -> None:
     assert made.tick(300.999) == []
     done = made.tick(301.0)
     assert done[0] == RemoveNeighbour(TUNNEL, SPOKE)
-    assert multicast_sets(done) == [frozenset()]
+    assert multicast_changes(done) == [(set(), {SPOKE_NBMA})]
     assert events(done) == ["multicast-changed", "peer-expired"]
     assert bindings(made) == {}
     assert made.deadline() is None

@@ -53,6 +53,9 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
             static_maps=tuple((each.protocol, each.nbma) for each in planned.static_maps),
             map_multicast=planned.map_multicast,
             map_multicast_dynamic=planned.map_multicast_dynamic,
+            resolve=cloud.phase > 1 and planned.role == "spoke",
+            redirect=cloud.phase == 3 and planned.role == "hub",
+            shortcut=cloud.phase == 3 and planned.role == "spoke",
             protected=cloud.ipsec is not None,
             owners=_owners(plan, planned) if planned.role == "hub" else None,
         )

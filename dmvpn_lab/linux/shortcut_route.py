@@ -1,0 +1,98 @@
+"""Shortcut routes: in a table of their own that is looked up before main (ip-rule(8)).
+
+In the main table they would displace the routing protocols' routes, and zebra would withdraw its
+own; a removal would leave a hole. Here a packet takes the main table's route at once when its
+shortcut goes. The rule leaves packets with MARK out, which is how the main table alone is asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from dmvpn_lab.linux.netlink import PUT, Flag, Kind, Netlink, NetlinkError, Request, attribute, attributes
+from dmvpn_lab.linux.route import RTA_DST, RTA_GATEWAY, RTMSG, UNREACHABLE
+
+TABLE = 0x2001
+PRIORITY = 0x2001
+MARK = 0x2001
+PROTOCOL = 78
+"""Not one of zebra's, which hides routes that bear its own."""
+RTA_OIF, RTA_TABLE, RTA_MARK = 4, 15, 16
+RTM_F_FIB_MATCH = 0x2000
+RTNH_F_ONLINK = 4
+RTN_UNICAST = 1
+FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK = 6, 10, 15, 16
+FR_ACT_TO_TBL = 1
+FIB_RULE_INVERT = 2
+_RULE = struct.Struct("=BBBBBBBBI")
+_U32 = struct.Struct("=I")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The main table's route for an address."""
+
+    prefix: IPv4Network
+    index: int
+    """Of the link."""
+    gateway: IPv4Address | None
+
+
+def begin(netlink: Netlink) -> None:
+    """Have the table looked up, and nothing in it: an earlier agent's shortcuts come again by need.
+
+    Raises NetlinkError."""
+    body = _RULE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, FR_ACT_TO_TBL, FIB_RULE_INVERT)
+    for kind, value in ((FRA_PRIORITY, PRIORITY), (FRA_FWMARK, MARK), (FRA_FWMASK, 0xFFFFFFFF),
+                        (FRA_TABLE, TABLE)):  # fmt: skip
+        body += attribute(kind, _U32.pack(value))
+    flags = Flag.CREATE | Flag.EXCL
+    netlink.do("add the shortcuts' rule", Request(Kind.NEWRULE, flags, body), ignore=(errno.EEXIST,))
+    dump = RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+    old = []
+    for entry in netlink.dump("list routes", Kind.GETROUTE, dump):
+        values = attributes(entry[RTMSG.size :])
+        if values.get(RTA_TABLE) == _U32.pack(TABLE) and RTA_DST in values:
+            old.append(IPv4Network((values[RTA_DST], entry[1])))
+    netlink.apply([delete_shortcut(prefix) for prefix in old])
+
+
+def put_shortcut(prefix: IPv4Network, via: IPv4Address, index: int) -> Request:
+    """The request that adds or replaces a shortcut."""
+    body = _route(prefix, RTN_UNICAST)
+    body += attribute(RTA_GATEWAY, via.packed) + attribute(RTA_OIF, _U32.pack(index))
+    return Request(Kind.NEWROUTE, PUT, body)
+
+
+def delete_shortcut(prefix: IPv4Network) -> Request:
+    """The request that removes one; ESRCH when there is none."""
+    return Request(Kind.DELROUTE, 0, _route(prefix, 0))
+
+
+def find(netlink: Netlink, address: IPv4Address) -> Found | None:
+    """The route that an address would take without shortcuts; None: there is none. Raises NetlinkError."""
+    body = RTMSG.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
+    body += attribute(RTA_DST, address.packed) + attribute(RTA_MARK, _U32.pack(MARK))
+    try:
+        answer = netlink.get(f"look up route to {address}", Request(Kind.GETROUTE, 0, body))
+    except NetlinkError as error:
+        if error.errno in UNREACHABLE:
+            return None
+        raise
+    if answer is None:
+        return None
+    values = attributes(answer[RTMSG.size :])
+    prefix = IPv4Network((values.get(RTA_DST, bytes(4)), answer[1]))
+    gateway = values.get(RTA_GATEWAY)
+    index = _U32.unpack(values.get(RTA_OIF, bytes(4)))[0]
+    return Found(prefix, index, None if gateway is None else IPv4Address(gateway))
+
+
+def _route(prefix: IPv4Network, kind: int) -> bytes:
+    head = RTMSG.pack(socket.AF_INET, prefix.prefixlen, 0, 0, 0, PROTOCOL, 0, kind, 0)
+    body = head + attribute(RTA_TABLE, _U32.pack(TABLE))
+    return body + attribute(RTA_DST, prefix.network_address.packed) if prefix.prefixlen else body

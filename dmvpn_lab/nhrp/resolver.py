@@ -1,0 +1,324 @@
+"""The asking half of next hop resolution (RFC 2332, sections 5.2.1 and 5.2.2), on demand.
+
+The kernel asks for a neighbour when the first packet for it comes. Until the server has answered,
+packets go to the server itself, so that none waits. The answer is kept for its holding time; it is
+asked for again while the kernel says that it is used, and ends with its holding time when not.
+
+    probe -> neighbour = the server; Resolution Request -> Reply -> neighbour = the peer
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from dmvpn_lab.nhrp import counters
+from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
+from dmvpn_lab.nhrp.cache import Binding
+from dmvpn_lab.nhrp.cie import Cie
+from dmvpn_lab.nhrp.constants import CieCode, ExtensionType, PacketType, ResolutionFlag, meaning
+from dmvpn_lab.nhrp.extensions import Extension, authentication
+from dmvpn_lab.nhrp.nhc import State, retransmit_delay
+from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.request_ids import RequestIds
+from dmvpn_lab.nhrp.shortcuts import Shortcuts
+from dmvpn_lab.nhrp.timers import Timers
+from dmvpn_lab.nhrp.tunnel import Tunnel
+
+TRIES = 4
+"""Sends of one question; they take about 15 s."""
+REFUSED_S = 20.0
+"""After a No, or no answer, packets go to the server for so long before it is asked again."""
+USED_S = 120.0
+"""A binding that was used so recently, at its renewal, is in use."""
+RENEWAL_S = 60.0
+"""A binding is asked for again so long before its end, at the latest; a third of the holding time."""
+QUESTION_LIMIT = 1024
+"""Questions of a router at the most; for one more packets go to the server, and nobody is asked."""
+
+Key = tuple[str, IPv4Address]
+"""Interface and protocol address."""
+
+
+@dataclass(slots=True)
+class Question:
+    """What was asked of a server, or refused by it."""
+
+    tunnel: Tunnel
+    wanted: IPv4Address
+    server: IPv4Address
+    """Its protocol address."""
+    nbma: IPv4Address
+    """Its NBMA address."""
+    request_id: int
+    asked: float
+    tries: int = 0
+    refused: bool = False
+    """It said No, or nothing."""
+    parent: IPv4Network | None = None
+    """The route to shorten, when something behind another spoke is wanted (phase 3)."""
+
+
+class Resolver:
+    """Asks for what the kernel misses; keeps what is used."""
+
+    def __init__(self, rng: random.Random, ids: RequestIds, shortcuts: Shortcuts) -> None:
+        self._rng = rng
+        self._ids = ids
+        self._questions: dict[Key, Question] = {}
+        self._used: dict[Key, float] = {}
+        """When the kernel last said that a resolved neighbour is used."""
+        self._timers: Timers[Key] = Timers()
+        self._shortcuts = shortcuts
+
+    # --- what the kernel wants ------------------------------------------------------------------
+
+    def probed(self, tunnel: Tunnel, wanted: IPv4Address, now: float) -> list[Action]:
+        """The kernel has packets for an address: it misses the neighbour, or has used it."""
+        binding = tunnel.cache.get(wanted)
+        if binding is not None:
+            if binding.interface != tunnel.name:
+                return []
+            self._used[tunnel.name, wanted] = now
+            return [_neighbour(binding)]
+        if not self._may_ask(tunnel, wanted):
+            return []
+        question = self._questions.get((tunnel.name, wanted))
+        if question is not None:
+            return [InstallNeighbour(tunnel.name, wanted, question.nbma, on_demand=True)]
+        return self._begin(tunnel, wanted, now)
+
+    def shorten(self, tunnel: Tunnel, wanted: IPv4Address, parent: IPv4Network, now: float) -> list[Action]:
+        """Ask who has an address that the hub has said to have a shorter way."""
+        if (tunnel.name, wanted) in self._questions or tunnel.nbma is None:
+            return []
+        return self._begin(tunnel, wanted, now, parent)
+
+    def _may_ask(self, tunnel: Tunnel, wanted: IPv4Address) -> bool:
+        config = tunnel.config
+        network = config.address.network
+        special = (network.network_address, network.broadcast_address, config.address.ip)
+        return config.resolve and tunnel.nbma is not None and wanted in network and wanted not in special
+
+    def _begin(
+        self, tunnel: Tunnel, wanted: IPv4Address, now: float, parent: IPv4Network | None = None
+    ) -> list[Action]:
+        """Ask, and let packets go to the server meanwhile."""
+        server = self._server(tunnel, None)
+        if server is None:
+            return []
+        nbma = tunnel.config.nbma_of(server)
+        if nbma is None:
+            return []
+        actions: list[Action] = []
+        if parent is None and tunnel.cache.get(wanted) is None:
+            actions.append(InstallNeighbour(tunnel.name, wanted, nbma, on_demand=True))
+        if len(self._questions) >= QUESTION_LIMIT:
+            return actions
+        question = Question(tunnel, wanted, server, nbma, self._ids.next(), now, parent=parent)
+        self._questions[tunnel.name, wanted] = question
+        return actions + self._send(question, now)
+
+    def _server(self, tunnel: Tunnel, last: IPv4Address | None) -> IPv4Address | None:
+        """The server to ask: the first that we are registered with; after `last`, another."""
+        registered = [r.nhs for r in tunnel.registrations if r.state in (State.REGISTERED, State.RENEWING)]
+        able = registered or [r.nhs for r in tunnel.registrations]
+        if last in able:
+            return able[(able.index(last) + 1) % len(able)]
+        return able[0] if able else None
+
+    # --- what the servers say -----------------------------------------------------------------------
+
+    def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
+        """A resolution reply. Only one that answers an outstanding question counts."""
+        wanted = packet.destination_protocol
+        question = self._questions.get((tunnel.name, wanted)) if isinstance(wanted, IPv4Address) else None
+        entry = next(iter(packet.cies), None)
+        if question is None or entry is None or not _answers(question, packet, entry, outer):
+            tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            return []
+        nbma = entry.nbma
+        if entry.code != CieCode.SUCCESS or not isinstance(nbma, IPv4Address) or not entry.holding_time_s:
+            return self._refused(question, entry.code or CieCode.NO_BINDING, now)
+        if tunnel.cache.full or nbma == tunnel.nbma:
+            return self._refused(question, CieCode.INSUFFICIENT_RESOURCES, now)
+        if question.parent is not None:
+            return self._shortened(question, question.parent, entry, nbma, now)
+        return self._resolved(question, question.wanted, nbma, entry.holding_time_s, now)
+
+    def _shortened(
+        self, question: Question, parent: IPv4Network, entry: Cie, nbma: IPv4Address, now: float
+    ) -> list[Action]:
+        """A spoke has what was wanted: bind its tunnel address, and lead the prefix there."""
+        tunnel, via = question.tunnel, entry.protocol
+        network = tunnel.config.address.network
+        if not isinstance(via, IPv4Address) or via not in network or via == tunnel.config.address.ip:
+            return self._refused(question, CieCode.NO_BINDING, now)
+        if via in tunnel.config.nhs:
+            return self._refused(question, CieCode.NO_BINDING, now)  # the way that it is already
+        del self._questions[tunnel.name, question.wanted]
+        self._timers.cancel((tunnel.name, question.wanted))
+        actions = self._resolved(question, via, nbma, entry.holding_time_s, now)
+        binding = tunnel.cache.get(via)
+        if binding is None or binding.nbma != nbma:
+            return actions
+        added = self._shortcuts.add(tunnel, question.wanted, parent, entry.prefix_length, via, now)
+        return actions + added
+
+    def _resolved(
+        self, question: Question, wanted: IPv4Address, nbma: IPv4Address, holding_time_s: int, now: float
+    ) -> list[Action]:
+        tunnel = question.tunnel
+        key = (tunnel.name, wanted)
+        self._questions.pop(key, None)
+        previous = tunnel.cache.get(wanted)
+        if previous is not None and not previous.resolved:
+            self._timers.cancel(key)
+            return []  # it registered here meanwhile
+        same = previous is not None and previous.nbma == nbma
+        binding = Binding(
+            interface=tunnel.name,
+            protocol=wanted,
+            nbma=nbma,
+            created=previous.created if previous is not None and same else now,
+            resolved=True,
+            holding_time_s=holding_time_s,
+            expires=now + holding_time_s,
+            request_id=question.request_id,
+        )
+        tunnel.cache.bind(binding)
+        if previous is None:
+            self._used[key] = now
+        self._timers.set(key, now + holding_time_s - min(holding_time_s / 3, RENEWAL_S))
+        facts: dict[str, Any] = {
+            "interface": tunnel.name, "protocol": str(wanted), "nbma": str(nbma),
+            "holding_time_s": holding_time_s, "previous_nbma": previous and str(previous.nbma),
+            "asked_s_ago": round(now - question.asked, 3),
+        }  # fmt: skip
+        return [_neighbour(binding), Notify("resolved", facts)]
+
+    def _refused(self, question: Question, code: int, now: float) -> list[Action]:
+        """Packets go to the server for a while."""
+        question.refused = True
+        self._timers.set((question.tunnel.name, question.wanted), now + REFUSED_S)
+        facts = {"interface": question.tunnel.name, "protocol": str(question.wanted),
+                 "nhs": str(question.server), "code": int(code), "meaning": meaning(code)}  # fmt: skip
+        return [Notify("resolution-refused", facts)]
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def deadline(self) -> float | None:
+        """When `tick` is due."""
+        return self._timers.deadline()
+
+    def tick(self, now: float, tunnels: dict[str, Tunnel]) -> list[Action]:
+        """Ask again what is due."""
+        actions: list[Action] = []
+        for key in self._timers.expired(now):
+            question = self._questions.get(key)
+            if question is None:
+                actions += self._renew(tunnels[key[0]], key[1], now)
+            elif question.refused:
+                actions += self._forget(question)
+            elif question.tries >= TRIES:
+                actions += self._unanswered(question, now)
+            else:
+                server = self._server(question.tunnel, question.server)
+                nbma = None if server is None else question.tunnel.config.nbma_of(server)
+                if server is not None and nbma is not None:
+                    question.server, question.nbma = server, nbma
+                actions += self._send(question, now)
+        return actions
+
+    def _renew(self, tunnel: Tunnel, protocol: IPv4Address, now: float) -> list[Action]:
+        """The end of a binding is near: ask again if it is used."""
+        binding = tunnel.cache.get(protocol)
+        if binding is None or not binding.resolved:
+            return []
+        idle_s = now - self._used.get((tunnel.name, protocol), 0.0)
+        if idle_s > min(USED_S, (binding.holding_time_s or 0) * 2 / 3):
+            return []
+        return self._begin(tunnel, protocol, now)
+
+    def _unanswered(self, question: Question, now: float) -> list[Action]:
+        facts = {"interface": question.tunnel.name, "protocol": str(question.wanted),
+                 "nhs": str(question.server), "tries": question.tries}  # fmt: skip
+        question.refused = True
+        self._timers.set((question.tunnel.name, question.wanted), now + REFUSED_S)
+        return [Notify("resolution-timeout", facts)]
+
+    def _forget(self, question: Question) -> list[Action]:
+        """The next packet asks anew."""
+        del self._questions[question.tunnel.name, question.wanted]
+        if question.parent is not None or question.tunnel.cache.get(question.wanted) is not None:
+            return []
+        return [RemoveNeighbour(question.tunnel.name, question.wanted)]
+
+    # --- what ends --------------------------------------------------------------------------------
+
+    def restored(self, binding: Binding, now: float) -> None:
+        """An earlier agent resolved it."""
+        holding_time_s = binding.holding_time_s or 0
+        key = (binding.interface, binding.protocol)
+        self._used[key] = now
+        self._timers.set(key, max(now, (binding.expires or now) - min(holding_time_s / 3, RENEWAL_S)))
+
+    def gone(self, binding: Binding) -> None:
+        """A binding has run out, or was purged."""
+        key = (binding.interface, binding.protocol)
+        self._used.pop(key, None)
+        if key not in self._questions:
+            self._timers.cancel(key)
+
+    def clear(self, tunnel: Tunnel) -> list[Action]:
+        """Forget all questions of a tunnel, with the neighbours that lead to its servers."""
+        asked = [question for (name, _), question in self._questions.items() if name == tunnel.name]
+        actions: list[Action] = []
+        for question in asked:
+            self._timers.cancel((tunnel.name, question.wanted))
+            actions += self._forget(question)
+        return actions
+
+    def _send(self, question: Question, now: float) -> list[Action]:
+        tunnel = question.tunnel
+        question.tries += 1
+        self._timers.set((tunnel.name, question.wanted), now + retransmit_delay(question.tries, self._rng))
+        tunnel.counters[counters.sent(PacketType.RESOLUTION_REQUEST)] += 1
+        facts = {"interface": tunnel.name, "protocol": str(question.wanted), "nhs": str(question.server),
+                 "request_id": question.request_id, "tries": question.tries}  # fmt: skip
+        data = encode(_request(question))
+        return [SendPacket(tunnel.name, question.nbma, data), Notify("resolution-sent", facts)]
+
+
+def _request(question: Question) -> Packet:
+    """As IOS makes it: a router asks, for a stable answer; one entry with our own MTU and time."""
+    config = question.tunnel.config
+    extensions = [Extension(kind) for kind in (ExtensionType.RESPONDER_ADDRESS,
+                  ExtensionType.FORWARD_TRANSIT_NHS, ExtensionType.REVERSE_TRANSIT_NHS)]  # fmt: skip
+    if config.authentication:
+        extensions.append(authentication(config.authentication))
+    flags = ResolutionFlag.ROUTER | ResolutionFlag.AUTHORITATIVE | ResolutionFlag.SOURCE_STABLE
+    return Packet(
+        PacketType.RESOLUTION_REQUEST,
+        flags=int(flags),
+        request_id=question.request_id,
+        source_nbma=question.tunnel.nbma,
+        source_protocol=config.address.ip,
+        destination_protocol=question.wanted,
+        cies=(Cie(prefix_length=32, mtu=config.mtu, holding_time_s=config.holding_time_s),),
+        extensions=tuple(extensions),
+    )
+
+
+def _answers(question: Question, packet: Packet, entry: Cie, outer: IPv4Address) -> bool:
+    """Whether a reply is to this question, from the server that was asked or the peer itself."""
+    ours = packet.source_protocol == question.tunnel.config.address.ip
+    known = outer in (question.nbma, entry.nbma)
+    return ours and known and not question.refused and packet.request_id == question.request_id
+
+
+def _neighbour(binding: Binding) -> InstallNeighbour:
+    """The kernel's part of a binding; of a resolved one the kernel says when it is used."""
+    return InstallNeighbour(binding.interface, binding.protocol, binding.nbma, on_demand=binding.resolved)

@@ -1,0 +1,16 @@
+"""What a router's routing table says of an address: asked by `FindRoute`, answered by `Agent.found`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The route that the main table has for an address, shortcuts left aside."""
+
+    prefix: IPv4Network
+    interface: str
+    gateway: IPv4Address | None
+    """None: the destination is on the link itself, or our own."""

@@ -1,0 +1,172 @@
+"""The hub's part in phase 3: it tells spokes of a better way, and passes on their questions and answers.
+
+A question goes along the routed path to the router that has the destination, as RFC 2332 asks of
+a transit NHS: one hop less, our record in the forward transit extension (section 5.3.2), never
+twice through the same server (5.2.7, loop). The answer goes back by the asker's registration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from dmvpn_lab.errors import DecodeError
+from dmvpn_lab.nhrp import counters, nhs
+from dmvpn_lab.nhrp.actions import Action, FindRoute, Notify, SendPacket
+from dmvpn_lab.nhrp.cie import Cie, encode_cie
+from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
+from dmvpn_lab.nhrp.extensions import Extension, authentication
+from dmvpn_lab.nhrp.packet import Packet, encode, error_indication
+from dmvpn_lab.nhrp.purger import Asker, Purger
+from dmvpn_lab.nhrp.route import Route
+from dmvpn_lab.nhrp.tunnel import Tunnel
+
+LOOKS_LIMIT = 1024
+"""Questions that wait for a look at the routes at the most; more are dropped and come again."""
+INDICATION_S = 8.0
+"""A spoke is told of one destination so often at the most."""
+INDICATIONS_LIMIT = 4096
+HEADER_AND_8 = 28
+"""Octets of the packet that an indication is about: its header and 8 more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A resolution request that waits for what the routing table says."""
+
+    tunnel: Tunnel
+    packet: Packet
+    outer: IPv4Address
+
+
+class Transit:
+    """Forwards between the spokes of a hub, and answers for what is behind a router."""
+
+    def __init__(self, tunnels: dict[str, Tunnel], purger: Purger) -> None:
+        self._tunnels = tunnels
+        self._purger = purger
+        self._questions: dict[int, Question] = {}
+        self._token = 0
+        self._told: dict[tuple[IPv4Address, IPv4Address], float] = {}
+
+    # --- indications ------------------------------------------------------------------------------
+
+    def forwarded(self, tunnel: Tunnel, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
+        """The kernel forwarded a packet out of the tunnel that it came in by: tell its sender."""
+        known = nbma is not None and tunnel.cache.is_peer(tunnel.name, nbma)
+        if not tunnel.config.redirect or not known or nbma is None or tunnel.nbma is None or len(data) < 20:
+            return []
+        source, destination = IPv4Address(data[12:16]), IPv4Address(data[16:20])
+        if destination in tunnel.config.address.network or self._told.get((nbma, destination), 0.0) > now:
+            return []
+        if len(self._told) >= INDICATIONS_LIMIT:
+            self._told = {key: until for key, until in self._told.items() if until > now}
+            if len(self._told) >= INDICATIONS_LIMIT:
+                return []
+        self._told[nbma, destination] = now + INDICATION_S
+        secret = tunnel.config.authentication
+        packet = Packet(
+            PacketType.TRAFFIC_INDICATION,
+            source_nbma=tunnel.nbma,
+            source_protocol=tunnel.config.address.ip,
+            destination_protocol=source,
+            extensions=(authentication(secret),) if secret else (),
+            payload=data[:HEADER_AND_8],
+        )
+        facts = {"interface": tunnel.name, "nbma": str(nbma), "source": str(source),
+                 "destination": str(destination)}  # fmt: skip
+        return [_sent(tunnel, nbma, packet), Notify("indication-sent", facts)]
+
+    # --- questions for what is not a tunnel address --------------------------------------------------
+
+    def question(
+        self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, wanted: IPv4Address
+    ) -> list[Action]:
+        """A question for an address behind some router: where, the routing table knows."""
+        if len(self._questions) >= LOOKS_LIMIT:
+            return []
+        self._token -= 1  # negative: positive ones are the shortcuts'
+        self._questions[self._token] = Question(tunnel, packet, outer)
+        return [FindRoute(self._token, wanted)]
+
+    def found(self, token: int, route: Route | None, now: float) -> list[Action]:
+        """What the routing table says: pass the question on, or answer it."""
+        question = self._questions.pop(token, None)
+        if question is None:
+            return []
+        tunnel, packet, outer = question.tunnel, question.packet, question.outer
+        out = None if route is None else self._tunnels.get(route.interface)
+        if route is None or route.interface in {each.config.source for each in self._tunnels.values()}:
+            return self._answer(question, None, 0, now)  # the Internet is nobody's LAN
+        if out is None:
+            return self._answer(question, tunnel.config.address.ip, route.prefix.prefixlen, now)
+        binding = out.cache.get(route.gateway) if route.gateway is not None else None
+        same_domain = out.config.network_id == tunnel.config.network_id
+        if binding is None or not same_domain or binding.nbma == outer or not tunnel.config.redirect:
+            return self._answer(question, None, 0, now)
+        if self._looped(packet, ExtensionType.FORWARD_TRANSIT_NHS):
+            tunnel.counters[counters.LOOP_DETECTED] += 1
+            about = encode(packet)
+            error = error_indication(about, ErrorCode.LOOP_DETECTED, 0, tunnel.nbma, tunnel.config.address.ip)
+            return [SendPacket(tunnel.name, outer, encode(error))]
+        station = packet.source_protocol
+        if isinstance(station, IPv4Address) and binding.expires is not None:
+            self._purger.answered(binding.protocol, station, Asker(tunnel, outer, binding.expires), now)
+        return self._pass_on(out, binding.nbma, packet, ExtensionType.FORWARD_TRANSIT_NHS)
+
+    def _answer(self, question: Question, ours: IPv4Address | None, length: int, now: float) -> list[Action]:
+        tunnel = question.tunnel
+        reply = nhs.prefix_reply(question.packet, ours, length, tunnel.config, tunnel.nbma)
+        return [_sent(tunnel, question.outer, reply)]
+
+    # --- answers on their way back ---------------------------------------------------------------
+
+    def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
+        """An answer for somebody else: to where he is registered. Only registered peers may send one."""
+        station = packet.source_protocol
+        binding = tunnel.cache.get(station) if isinstance(station, IPv4Address) else None
+        known = tunnel.cache.is_peer(tunnel.name, outer)
+        if binding is None or binding.nbma == outer or not known or not tunnel.config.redirect:
+            tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            return []
+        if self._looped(packet, ExtensionType.REVERSE_TRANSIT_NHS):
+            tunnel.counters[counters.LOOP_DETECTED] += 1
+            return []
+        out = self._tunnels[binding.interface]
+        return self._pass_on(out, binding.nbma, packet, ExtensionType.REVERSE_TRANSIT_NHS)
+
+    def _pass_on(self, out: Tunnel, nbma: IPv4Address, packet: Packet, record: int) -> list[Action]:
+        """One hop less, and our own record."""
+        if packet.hop_count <= 1:
+            out.counters[counters.HOP_COUNT_EXCEEDED] += 1
+            return []
+        config = out.config
+        us = Cie(prefix_length=32, mtu=config.mtu, holding_time_s=config.holding_time_s,
+                 nbma=out.nbma, protocol=config.address.ip)  # fmt: skip
+        extensions = tuple(
+            replace(each, value=each.value + encode_cie(us)) if each.type == record else each
+            for each in packet.extensions or ()
+        )
+        if packet.extensions is None:
+            passed = replace(packet, hop_count=packet.hop_count - 1)
+        else:
+            passed = replace(packet, hop_count=packet.hop_count - 1, extensions=extensions)
+        out.counters[counters.FORWARDED] += 1
+        return [SendPacket(out.name, nbma, encode(passed))]
+
+    def _looped(self, packet: Packet, record: int) -> bool:
+        """Whether one of our own protocol addresses is in a transit record."""
+        own = {each.config.address.ip for each in self._tunnels.values()}
+        return any(cie.protocol in own for cie in _cies(packet.extension(record)))
+
+
+def _cies(extension: Extension | None) -> tuple[Cie, ...]:
+    try:
+        return () if extension is None else extension.cies()
+    except DecodeError:
+        return ()
+
+
+def _sent(tunnel: Tunnel, nbma: IPv4Address, packet: Packet) -> SendPacket:
+    tunnel.counters[counters.sent(packet.type)] += 1
+    return SendPacket(tunnel.name, nbma, encode(packet))

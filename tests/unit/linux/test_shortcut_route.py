@@ -1,0 +1,60 @@
+"""Shortcut routes in this kernel: before main, seen past by the agent, gone with the next agent."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from dmvpn_lab.linux import shortcut_route
+from dmvpn_lab.linux.shortcut_route import Found
+from tests.live.namespaces import Netns
+
+pytestmark = pytest.mark.root
+LAN = IPv4Network("192.168.2.0/24")
+HOST = IPv4Address("192.168.2.9")
+HUB, SPOKE = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.12")
+
+
+@pytest.fixture
+def near(pair: tuple[Netns, Netns]) -> Netns:
+    """A router whose way to a LAN is by the hub."""
+    made, _ = pair
+    made.add("near", "10.0.0.11/24")
+    made.route(HUB, IPv4Network("192.168.0.0/16"))
+    shortcut_route.begin(made.netlink)
+    return made
+
+
+def used(netns: Netns) -> str:
+    """The next hop that the kernel would use."""
+    return netns.ip(f"route get {HOST}").split(" via ")[1].split()[0]
+
+
+def test_a_shortcut_is_used_before_main_and_its_removal_leaves_main(near: Netns) -> None:
+    index = near.index("near")
+    assert used(near) == str(HUB)
+    assert near.netlink.apply([shortcut_route.put_shortcut(LAN, SPOKE, index)]) == [0]
+    assert used(near) == str(SPOKE)
+    assert "proto 78" in near.ip("route show table 8193")
+    assert near.netlink.apply([shortcut_route.delete_shortcut(LAN)]) == [0]
+    assert used(near) == str(HUB)
+
+
+def test_the_agent_sees_the_route_that_a_shortcut_shortens(near: Netns) -> None:
+    index = near.index("near")
+    parent = Found(IPv4Network("192.168.0.0/16"), index, HUB)
+    assert shortcut_route.find(near.netlink, HOST) == parent
+    near.netlink.apply([shortcut_route.put_shortcut(LAN, SPOKE, index)])
+    assert shortcut_route.find(near.netlink, HOST) == parent
+    assert shortcut_route.find(near.netlink, IPv4Address("198.51.100.1")) is None
+    on_link = shortcut_route.find(near.netlink, SPOKE)
+    assert on_link == Found(IPv4Network("10.0.0.0/24"), index, None)
+
+
+def test_the_next_agent_begins_without_shortcuts_and_with_one_rule(near: Netns) -> None:
+    near.netlink.apply([shortcut_route.put_shortcut(LAN, SPOKE, near.index("near"))])
+    shortcut_route.begin(near.netlink)
+    assert near.ip("route show table 8193") == ""
+    assert near.ip("rule show").count("lookup 8193") == 1
+    assert used(near) == str(HUB)
