@@ -9,6 +9,7 @@ such a packet is its outer source: `ipgre_header_parse` (net/ipv4/ip_gre.c).
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -118,4 +119,4 @@ def decode(body: bytes) -> Logged | None:
 
 
 def _reason(number: int) -> str:
-    return "another program has it" if number == errno.EBUSY else errno.errorcode.get(number, str(number))
+    return "another program has it" if number in (errno.EBUSY, errno.EPERM) else os.strerror(number)

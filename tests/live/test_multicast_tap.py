@@ -206,7 +206,8 @@ def test_a_peer_whose_holding_time_is_over_gets_no_copy_and_has_no_neighbour(lab
     assert speaker.ask(speaker.registration(holding_time_s=1)).cies[0].code == 0
     registered = at_hub.wait("peer-registered", holding_time_s=1)
     expired = at_hub.wait("peer-expired", protocol="10.0.0.11", nbma="172.16.1.1")
-    assert 1.0 <= expired["at"] - registered["at"] < 2.0
+    # The holding time began with the kernel's verdict, a moment before the event told of it.
+    assert 0.95 <= expired["at"] - registered["at"] < 2.0
     assert hub.neighbours() == {}
     assert at_hub.query("nhrp") == at_hub.query("multicast") == []
     with capture(lab.isp, lab.lines()) as seen:
