@@ -19,7 +19,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.fork()
 os.setsid()
 os.fork()
-print(os.getpid(), flush=True)
+os.write(1, f"{os.getpid()}\\n".encode())
 time.sleep(600)
 """
 """Four processes, in two sessions, deaf to SIGTERM. They start once stdin says so."""
@@ -49,17 +49,20 @@ def test_kill_ends_grandchildren_in_other_sessions(lab_name: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        group.add(child.pid)
-        child.stdin.write("go\n")
-        child.stdin.flush()
-        pids = {int(child.stdout.readline()) for _ in range(4)}
-        assert len(pids) == 4
-        assert set(group.pids()) == pids
-        began = time.monotonic()
-        assert group.kill() is True
-        assert time.monotonic() - began < 5
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            group.add(child.pid)
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            pids = {int(child.stdout.readline()) for _ in range(4)}
+            assert len(pids) == 4
+            assert set(group.pids()) == pids
+            began = time.monotonic()
+            assert group.kill() is True
+            assert time.monotonic() - began < 5
+        finally:
+            group.kill()
     assert not group.path.exists()
     assert group.pids() == []
 
