@@ -11,7 +11,12 @@ from dmvpn_lab.backends import NAMES
 from dmvpn_lab.backends.containerlab import PROGRAM
 from dmvpn_lab.testing import Labs, LiveLab
 
-HERE = [name for name in NAMES if name != "containerlab" or shutil.which(PROGRAM)]
+HERE = [
+    # In an emulated machine a lab on Docker takes many minutes.
+    pytest.param(name, marks=pytest.mark.long) if name == "docker" else name
+    for name in NAMES
+    if name != "containerlab" or shutil.which(PROGRAM)
+]
 """containerlab's own program is not part of this project; its backend is tried where it is installed."""
 
 

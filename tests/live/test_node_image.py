@@ -11,7 +11,7 @@ import pytest
 
 from dmvpn_lab.container import engine, image
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.long]
 DEADLINE_S = 120.0
 
 
