@@ -13,6 +13,7 @@ import json
 import os
 import tarfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -109,10 +110,13 @@ class DockerBackend:
 
     @functools.cached_property
     def _client(self) -> Any:
-        return engine.connect()
+        client = engine.connect()
+        weakref.finalize(self, client.close)
+        return client
 
     def _create(self, lab: str, built: str, node: str, files: Mapping[str, str]) -> None:
         seconds = 1_000_000_000
+        document = json.loads(files[render_node.PATH])
         container = self._client.containers.create(
             built,
             name=self.container_name(lab, node),
@@ -121,7 +125,7 @@ class DockerBackend:
             network_mode="none",
             cap_drop=["ALL"],
             cap_add=list(CAPABILITIES),
-            sysctls=json.loads(files[render_node.PATH])["sysctls"],
+            sysctls=document["wished_sysctls"] | document["sysctls"],
             tmpfs={"/run": "mode=755"},
             healthcheck={"interval": HEALTH_INTERVAL_S * seconds},
         )

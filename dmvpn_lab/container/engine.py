@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,43 +19,40 @@ ANSWER_DEADLINE_S = 300
 
 
 def connect() -> Any:
-    """A client of the engine (docker.DockerClient). Raises HostError when there is none."""
+    """A client of the engine (docker.DockerClient), for the caller to close. Raises HostError."""
     import docker
     from docker.errors import DockerException
 
+    if "DMVPN_LAB_INSIDE_MACHINE" in os.environ and not _listens():
+        _start()
     try:
         client = docker.from_env(timeout=ANSWER_DEADLINE_S)
         client.ping()
     except DockerException as error:
-        if "DMVPN_LAB_INSIDE_MACHINE" not in os.environ:
-            raise HostError(
-                f"Docker does not answer: {error}",
-                hint="install and start it (Debian: apt-get install docker.io), or use --backend netns",
-            ) from None
-        _start()
-        client = docker.from_env(timeout=ANSWER_DEADLINE_S)
-        client.ping()
+        raise HostError(
+            f"Docker does not answer: {error}",
+            hint="install and start it (Debian: apt-get install docker.io), or use --backend netns",
+        ) from None
     return client
 
 
-def _start() -> None:
-    """Start dockerd; returns once it answers. It lives until the machine ends."""
-    import docker
-    from docker.errors import DockerException
+def _listens() -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(SOCKET)) == 0
 
+
+def _start() -> None:
+    """Start dockerd; returns once it listens. It lives until the machine ends."""
     with open(LOG, "ab") as log:
         daemon = subprocess.Popen(
             ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    daemon_ended = None
     end = time.monotonic() + START_DEADLINE_S
-    while time.monotonic() < end and daemon_ended is None:
-        try:
-            docker.from_env(timeout=ANSWER_DEADLINE_S).ping()
-        except DockerException:
-            time.sleep(0.2)
-            daemon_ended = daemon.poll()
-        else:
-            return
-    words = "\n".join(LOG.read_text(errors="replace").splitlines()[-6:])
-    raise HostError(f"dockerd did not start:\n{words}", hint="run 'dmvpn-lab machine stop' and try again")
+    while not _listens():
+        if daemon.poll() is not None or time.monotonic() > end:
+            words = "\n".join(LOG.read_text(errors="replace").splitlines()[-6:])
+            raise HostError(
+                f"dockerd did not start:\n{words}", hint="run 'dmvpn-lab machine stop', then again"
+            )
+        time.sleep(0.1)
+    daemon.returncode = 0  # the machine's first process reaps it, not this object

@@ -6,6 +6,7 @@ one the base is imported from the nodes' root file system, which mmdebstrap make
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import tarfile
@@ -36,17 +37,23 @@ def ensure(progress: Progress) -> str:
     """The image's reference; built if the engine has not got it. Raises HostError."""
     from docker.errors import ImageNotFound
 
-    client, wanted = engine.connect(), reference()
-    try:
-        client.images.get(wanted)
-    except ImageNotFound:
-        return make("auto", progress)
+    wanted = reference()
+    with contextlib.closing(engine.connect()) as client:
+        try:
+            client.images.get(wanted)
+        except ImageNotFound:
+            return _make(client, "auto", progress)
     return wanted
 
 
 def make(base: Base, progress: Progress) -> str:
     """Build the image anew; its reference. Raises HostError."""
-    client, recipe = engine.connect(), load()
+    with contextlib.closing(engine.connect()) as client:
+        return _make(client, base, progress)
+
+
+def _make(client: Any, base: Base, progress: Progress) -> str:
+    recipe = load()
     from_registry = base == "registry" or (base == "auto" and not PACKED.is_file())
     name = _pull(client, recipe, progress) if from_registry else None
     if name is None and base == "registry":
@@ -68,8 +75,8 @@ def make(base: Base, progress: Progress) -> str:
 
 def save(image: str, target: Path) -> None:
     """Write an image as a tar, for `docker load` on another host."""
-    with open(target, "wb") as file:
-        for chunk in engine.connect().images.get(image).save(named=True):
+    with open(target, "wb") as file, contextlib.closing(engine.connect()) as client:
+        for chunk in client.images.get(image).save(named=True):
             file.write(chunk)
 
 

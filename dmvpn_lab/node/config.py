@@ -55,6 +55,8 @@ class NodeConfig:
     """(path, owner) of folders to make on the node's empty /run."""
     services: tuple[Service, ...]
     agent: bool
+    wished_sysctls: tuple[tuple[str, str], ...] = ()
+    """Set where the node may; it starts without them, too."""
 
 
 def load(path: Path = PATH) -> NodeConfig:
@@ -92,6 +94,7 @@ def parse(document: dict[str, Any]) -> NodeConfig:
         directories=tuple(document.get("directories", {}).items()),
         services=services,
         agent=document["agent"],
+        wished_sysctls=tuple(document.get("wished_sysctls", {}).items()),
     )
 
 

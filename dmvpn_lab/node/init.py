@@ -5,6 +5,7 @@ Also a container's entry point: `python3 -m dmvpn_lab.node.init`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -103,6 +104,9 @@ def apply_sysctls(node: config.NodeConfig) -> None:
 
     In a container they are read-only: what starts it has set them. Raises LabError when it has not.
     """
+    for name, value in node.wished_sysctls:
+        with contextlib.suppress(OSError):
+            Path("/proc/sys", name.replace(".", "/")).write_text(value)
     for name, value in node.sysctls:
         path = Path("/proc/sys", name.replace(".", "/"))
         try:

@@ -20,11 +20,14 @@ ROUTER_SYSCTLS = {
     "net.ipv4.conf.default.send_redirects": "0",
 }
 COMMON_SYSCTLS = {
-    # No router advertisements and no MLD on the lines: captures show the lab's packets only.
-    "net.ipv6.conf.all.disable_ipv6": "1",
-    "net.ipv6.conf.default.disable_ipv6": "1",
     # What dhcpcd sets on its interface; in a container it cannot, and goes on where it is set already.
     "net.ipv4.conf.default.promote_secondaries": "1",
+}
+WISHED_SYSCTLS = {
+    # No router advertisements and no MLD on the lines: captures show the lab's packets only.
+    # A wish, because containerlab turns IPv6 on in every node, whatever its file says.
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
 }
 
 
@@ -37,6 +40,7 @@ def node(plan: Plan, each: NodePlan) -> str:
         "interfaces": [_interface(interface) for interface in each.interfaces],
         "routes": [{"destination": str(r.destination), "via": str(r.via)} for r in each.routes],
         "sysctls": COMMON_SYSCTLS | (ROUTER_SYSCTLS if each.kind != "host" else {}),
+        "wished_sysctls": WISHED_SYSCTLS,
         "nft": nft(plan, each),
         "directories": dict(rendered.directories),
         "services": [_service(p) for p in (*_ipsec(plan, each), *_dhcp(plan, each), *rendered.programs)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ DEADLINE_S = 120.0
 
 
 @pytest.fixture(scope="module")
-def client() -> Any:
-    return engine.connect()
+def client() -> Iterator[Any]:
+    with contextlib.closing(engine.connect()) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
