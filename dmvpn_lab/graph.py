@@ -12,9 +12,11 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 State = Literal["registered", "not registered", "planned"]
 Point = tuple[float, float]
-WIDTH, HEIGHT = 960, 720
-ROUTER_RADIUS, HOST_RADIUS = 200, 310
-"""Pixels from the ISP router in the middle."""
+WIDTH, HEIGHT = 1100, 760
+"""Pixels, for a ring of up to ROOM_FOR routers; more make it larger."""
+ROUTER_RADIUS, HOST_RADIUS = 190, 320
+"""From the ISP router in the middle."""
+ROOM_FOR = 6
 COLOURS: dict[State, str] = {"registered": "#1a7f37", "not registered": "#cf222e", "planned": "#6e7781"}
 FILLS = {"isp": "#ddf4ff", "router": "#fff8c5", "host": "#f6f8fa"}
 
@@ -70,11 +72,12 @@ def mermaid(plan: Plan, tunnels: list[Tunnel]) -> str:
 
 def svg(plan: Plan, tunnels: list[Tunnel]) -> str:
     """An SVG picture: the ISP in the middle, routers around it, hosts outside."""
-    places = _places(plan)
+    scale = max(1.0, len(plan.routers()) / ROOM_FOR)
+    width, height = _n(WIDTH * scale), _n(HEIGHT * scale)
+    places = _places(plan, scale)
     root = ElementTree.Element(
-        "svg", xmlns="http://www.w3.org/2000/svg", width=str(WIDTH), height=str(HEIGHT),
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-    )  # fmt: skip
+        "svg", xmlns="http://www.w3.org/2000/svg", width=width, height=height, viewBox=f"0 0 {width} {height}"
+    )
     ElementTree.SubElement(root, "title").text = plan.lab
     ElementTree.SubElement(root, "rect", width="100%", height="100%", fill="white")
     for link in plan.links:
@@ -88,14 +91,14 @@ def svg(plan: Plan, tunnels: list[Tunnel]) -> str:
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _places(plan: Plan) -> dict[str, Point]:
-    middle = (WIDTH / 2, HEIGHT / 2)
+def _places(plan: Plan, scale: float) -> dict[str, Point]:
+    middle = (WIDTH * scale / 2, HEIGHT * scale / 2)
     routers = plan.routers()
     angles = {node.name: -math.pi / 2 + 2 * math.pi * i / len(routers) for i, node in enumerate(routers)}
-    places = {name: _at(middle, ROUTER_RADIUS, angle) for name, angle in angles.items()}
+    places = {name: _at(middle, ROUTER_RADIUS * scale, angle) for name, angle in angles.items()}
     for link in plan.links:
         if plan.node(link.b.node).kind == "host":
-            places[link.b.node] = _at(middle, HOST_RADIUS, angles[link.a.node])
+            places[link.b.node] = _at(middle, HOST_RADIUS * scale, angles[link.a.node])
     if plan.isp is not None:
         places[plan.isp] = middle
     return places
@@ -117,7 +120,8 @@ def _draw_tunnel(root: ElementTree.Element, tunnel: Tunnel, places: dict[str, Po
     if tunnel.state == "not registered":
         curve.set("stroke-dasharray", "10 8")
     middle = ((x1 + x2) / 4 + bend_x / 2, (y1 + y2) / 4 + bend_y / 2)
-    _text(root, middle, f"{tunnel.cloud}: {tunnel.state}", COLOURS[tunnel.state])
+    label = _text(root, middle, f"{tunnel.cloud}: {tunnel.state}", COLOURS[tunnel.state])
+    label.set("style", "paint-order: stroke; stroke: white; stroke-width: 6px")
 
 
 def _draw_node(root: ElementTree.Element, node: NodePlan, place: Point) -> None:
@@ -131,12 +135,13 @@ def _draw_node(root: ElementTree.Element, node: NodePlan, place: Point) -> None:
         _text(root, (place[0], place[1] - height / 2 + 18 + 15 * number), word, "#1f2328")
 
 
-def _text(root: ElementTree.Element, place: Point, words: str, colour: str) -> None:
+def _text(root: ElementTree.Element, place: Point, words: str, colour: str) -> ElementTree.Element:
     text = ElementTree.SubElement(root, "text", x=_n(place[0]), y=_n(place[1]), fill=colour)
     text.set("font-family", "monospace")
     text.set("font-size", "12")
     text.set("text-anchor", "middle")
     text.text = words
+    return text
 
 
 def _words(node: NodePlan) -> list[str]:

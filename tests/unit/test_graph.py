@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,7 @@ from dmvpn_lab.graph import Tunnel
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.spec.plan_types import Plan
 
+TOPOLOGIES = sorted(path.stem for path in controller.bundled_topologies().glob("*.yml"))
 SVG = "{http://www.w3.org/2000/svg}"
 TUNNELS = [
     Tunnel("spoke-a", "hub", "dmvpn", "registered"),
@@ -42,14 +44,31 @@ def test_mermaid_has_each_cable_and_tells_tunnels_that_are_not_registered(plan: 
 
 def test_svg_has_each_node_within_the_picture_and_dashes_tunnels_that_are_not_registered(plan: Plan) -> None:
     root = ElementTree.fromstring(graph.svg(plan, TUNNELS))
-    boxes = [r for r in root.iter(f"{SVG}rect") if r.get("stroke")]
+    boxes = _boxes(root)
     assert len(boxes) == len(plan.nodes)
-    for box in boxes:
-        x, y, width, height = (float(box.get(name, "nan")) for name in ("x", "y", "width", "height"))
+    for x, y, right, bottom in boxes:
         assert x >= 0 <= y
-        assert x + width <= graph.WIDTH
-        assert y + height <= graph.HEIGHT
+        assert right <= graph.WIDTH
+        assert bottom <= graph.HEIGHT
     curves = list(root.iter(f"{SVG}path"))
     assert [curve.get("stroke-dasharray") is not None for curve in curves] == [False, True]
     words = {text.text for text in root.iter(f"{SVG}text")}
     assert {"hub", "172.17.0.1/24", "172.16.1.1/24 (dhcp)", "dmvpn: not registered"} <= words
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_no_node_hides_another(topology: str) -> None:
+    plan = planner.read(controller.find_topology(topology))
+    boxes = _boxes(ElementTree.fromstring(graph.svg(plan, graph.planned(plan))))
+    for (x1, y1, right1, bottom1), (x2, y2, right2, bottom2) in itertools.combinations(boxes, 2):
+        assert right1 <= x2 or right2 <= x1 or bottom1 <= y2 or bottom2 <= y1
+
+
+def _boxes(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
+    """Left, top, right, bottom of each node."""
+    found = []
+    for box in root.iter(f"{SVG}rect"):
+        if box.get("stroke"):
+            x, y, width, height = (float(box.get(name, "nan")) for name in ("x", "y", "width", "height"))
+            found.append((x, y, x + width, y + height))
+    return found
