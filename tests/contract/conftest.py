@@ -20,6 +20,11 @@ HERE = [
 """containerlab's own program is not part of this project; its backend is tried where it is installed."""
 
 
+def pytest_report_header() -> str | None:
+    """Say what is left out."""
+    return None if shutil.which(PROGRAM) else f"deselected: the contract over {PROGRAM}, which is not here"
+
+
 @pytest.fixture(scope="session", params=HERE)
 def dmvpn_lab(request: pytest.FixtureRequest, dmvpn_labs: Labs) -> Iterator[LiveLab]:
     """The deck's lab on one backend."""

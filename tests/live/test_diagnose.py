@@ -115,7 +115,7 @@ def hub_connection(identity: str, ike: list[str], esp: list[str]) -> dict[str, A
     return connection.connection(config, IPv4Address(HUB), None)
 
 
-# In the emulated machine the expired certificate is not always noticed within the wait.
+# Not steady: once diagnose still said `whole` when the wait ended; why is not known yet.
 @pytest.mark.long
 def test_a_certificate_that_has_expired_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("expired")
