@@ -33,6 +33,7 @@ EVENTS = (
     "agent-ready",  # all tunnels are up; facts: tunnels
     "tunnel-up",  # interface, nbma
     "tunnel-down",  # interface, reason
+    "nat-changed",  # interface, nbma, outside: the address that a server sees instead, null for the same
     "nbma-changed",  # interface, old, new (null when the source lost its address)
     "registration-sent",  # interface, nhs, nbma, request_id, trigger
     "registered",  # interface, nhs, nbma, request_id: the NHS answered Success
@@ -45,6 +46,7 @@ EVENTS = (
     "resolved",  # interface, protocol, nbma, holding_time_s, previous_nbma, asked_s_ago
     "resolution-refused",  # interface, protocol, nhs, code, meaning
     "resolution-timeout",  # interface, protocol, nhs, tries
+    "no-direct-way",  # interface, protocol, nbma, tries: a NAT is between; packets go by the hub
     "resolution-ended",  # interface, protocol, nbma, reason: expired, purged or cleared
     "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
     "shortcut-added",  # interface, prefix, via
@@ -78,7 +80,7 @@ class NhrpEntry(TypedDict):
     type: str
     """`static` or `dynamic`."""
     flags: list[str]
-    """Sorted, of: `multicast`, `nhs`, `registered`, `resolved`, `shortcut`, `unique`."""
+    """Sorted, of: `multicast`, `nhs`, `registered`, `nat`, `resolved`, `shortcut`, `unique`."""
     holding_time_s: int | None
     expires_in_s: float | None
     """None for a static entry."""
@@ -91,6 +93,8 @@ class NhsEntry(TypedDict):
     interface: str
     protocol: str
     nbma: str | None
+    priority: int
+    """The lowest number is the best."""
     state: str
     """`registered`, `registering`, `refused` or `waiting` (no source address, or no IPsec SA)."""
     requests_sent: int
@@ -141,6 +145,8 @@ class TunnelStatus(TypedDict):
     address: str
     nbma: str | None
     """The present tunnel source address; None while the source interface has none."""
+    outside: str | None
+    """What a hub sees instead: the router is behind a NAT. None: the same."""
     up: bool
 
 

@@ -13,10 +13,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.base import CheckResult
+from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.checks.reachability import host_behind
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.faults.base import Line
@@ -47,9 +47,10 @@ async def recovery(lab: RunningLab, watch: Watch, line: Line) -> AsyncIterator[S
     router = lab.plan.node(line.router)
     for tunnel in router.tunnels:
         zero = await _noticed(watch, router.name, tunnel.name, str(line.customer.ip))
+        seen = await outside(lab, router.name, tunnel.name) or str(line.customer.ip)
         hubs = lab.plan.members(tunnel.cloud, "hub")
         for hub, at_hub in hubs:
-            async for name, at in _steps(lab, watch, (hub, at_hub), (router, tunnel), line.customer.ip):
+            async for name, at in _steps(lab, watch, (hub, at_hub), (router, tunnel), seen):
                 yield Step(router.name, tunnel.name, name, round(max(0.0, at - zero), 3))
 
 
@@ -57,8 +58,8 @@ async def moved(lab: RunningLab, line: Line) -> list[CheckResult]:
     """Whether cache, multicast set and neighbour of each hub are at the new address, and there only."""
     results = []
     router = lab.plan.node(line.router)
-    new = str(line.customer.ip)
     for tunnel in router.tunnels:
+        new = await outside(lab, router.name, tunnel.name) or str(line.customer.ip)
         protocol_address = str(tunnel.address.ip)
         for hub, at_hub in lab.plan.members(tunnel.cloud, "hub"):
             entries = [
@@ -105,13 +106,13 @@ async def _steps(
     watch: Watch,
     at_hub: tuple[NodePlan, TunnelPlan],
     at_spoke: tuple[NodePlan, TunnelPlan],
-    nbma: IPv4Address,
+    nbma: str,
 ) -> AsyncIterator[tuple[str, float]]:
     (hub, hub_tunnel), (spoke, tunnel) = at_hub, at_spoke
-    registered = await _registered(watch, hub.name, spoke.name, tunnel, str(nbma))
+    registered = await _registered(watch, hub.name, spoke.name, tunnel, nbma)
     yield "registered", registered
     if hub_tunnel.map_multicast_dynamic:
-        yield "multicast", await _multicast(lab, watch, hub.name, hub_tunnel.name, str(nbma), registered)
+        yield "multicast", await _multicast(lab, watch, hub.name, hub_tunnel.name, nbma, registered)
     cloud = lab.plan.cloud(tunnel.cloud)
     routing = protocol(cloud.routing.protocol)
     if not routing.exchanges_routes:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, TunnelPlan
 
@@ -37,11 +38,11 @@ async def _one(
     flags = ["registered"]
     flags += ["multicast"] if hub_tunnel.map_multicast_dynamic else []
     flags += ["unique"] if cloud.unique else []
+    flags += ["nat"] if lab.plan.behind(spoke.name) else []
     wanted = f"hold {cloud.holding_time_s}, {', '.join(sorted(flags))}"
 
     async def observe() -> tuple[bool, str]:
-        status = await lab.query(spoke.name, "status")
-        present = next(t["nbma"] for t in status["tunnels"] if t["interface"] == tunnel.name)
+        present = await outside(lab, spoke.name, tunnel.name)
         entries: list[NhrpEntry] = await lab.query(hub.name, "nhrp")
         entry = next((e for e in entries if e["protocol"] == str(tunnel.address.ip)), None)
         if entry is None:

@@ -405,11 +405,12 @@ class Service:
     def _status(self, now: float) -> Status:
         tunnels = []
         for each in self._config.tunnels:
-            nbma = self._agent.tunnels[each.name].nbma
+            nbma, outside = self._agent.tunnels[each.name].nbma, self._agent.tunnels[each.name].outside
             there = each.name in self._ports
             tunnels.append(
                 TunnelStatus(interface=each.name, mode=each.mode, network_id=each.network_id,
                              address=str(each.address), nbma=None if nbma is None else str(nbma),
+                             outside=None if outside is None else str(outside),
                              up=there and nbma is not None)
             )  # fmt: skip
         return Status(version=__version__, uptime_s=round(now - self._started, 3), tunnels=tunnels)

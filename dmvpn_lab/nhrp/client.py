@@ -8,7 +8,7 @@ from typing import Any
 
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, Notify, SendPacket
-from dmvpn_lab.nhrp.cie import Cie
+from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import (
     PREFIX_WHOLE,
     CieCode,
@@ -83,8 +83,9 @@ class Client:
         if code == CieCode.SUCCESS:
             config = tunnel.config
             registration.succeeded(now, config.holding_time_s, config.renewal_s)
+            seen = self._outside(tunnel, packet)
             facts |= {"nbma": str(registration.nbma), "request_id": registration.request_id}
-            return [Notify("registered", facts)]
+            return [*seen, Notify("registered", facts)]
         registration.refused(now, meaning(code), self._rng)
         facts |= {"code": code, "meaning": meaning(code)}
         return [Notify("registration-refused", facts)]
@@ -159,10 +160,13 @@ class Client:
         extensions = [Extension(kind) for kind in kinds]
         if config.authentication:
             extensions.append(authentication(config.authentication))
+        us = Cie(prefix_length=32, nbma=server, protocol=registration.nhs)
+        extensions.append(Extension(ExtensionType.NAT_ADDRESS, False, encode_cie(us)))
+        unique = RegistrationFlag.UNIQUE if config.unique else 0
         # Section 5.2.3: prefix length 0xFF goes with the uniqueness bit.
         return Packet(
             PacketType.REGISTRATION_REQUEST,
-            flags=RegistrationFlag.UNIQUE if config.unique else 0,
+            flags=int(RegistrationFlag.NAT | unique),
             request_id=registration.request_id,
             source_nbma=tunnel.nbma,
             source_protocol=config.address.ip,
@@ -176,6 +180,18 @@ class Client:
             ),
             extensions=tuple(extensions),
         )
+
+    def _outside(self, tunnel: Tunnel, packet: Packet) -> list[Action]:
+        """What the server sees of us: its second entry in the NAT extension, when a NAT is between."""
+        extension = packet.extension(ExtensionType.NAT_ADDRESS)
+        entries = extension.cies() if extension is not None else ()
+        seen = entries[1].nbma if len(entries) > 1 else None
+        outside = seen if isinstance(seen, IPv4Address) and seen != tunnel.nbma else None
+        if outside == tunnel.outside:
+            return []
+        tunnel.outside = outside
+        facts = {"interface": tunnel.name, "nbma": str(tunnel.nbma), "outside": outside and str(outside)}
+        return [Notify("nat-changed", facts)]
 
     def _match(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> Registration | None:
         for registration in tunnel.registrations:

@@ -90,6 +90,12 @@ class Registration:
     replies_received: int = 0
     last_error: str | None = field(default=None)
 
+    @property
+    def answering(self) -> bool:
+        """The server has us, and has not left several requests without an answer."""
+        renewing = self.state is State.RENEWING and self.tries < TRIES_TO_REPORT
+        return self.state is State.REGISTERED or renewing
+
     def move(self, event: Event) -> None:
         """Change state by the table; KeyError for a pair that it does not list."""
         self.state = TRANSITIONS[self.state, event]

@@ -15,6 +15,7 @@ def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
     registered = not binding.static and not binding.resolved
     multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and registered)
     flags = {
+        "nat": binding.natted,
         "multicast": multicast,
         "nhs": binding.nhs,
         "registered": registered,
@@ -54,6 +55,7 @@ def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntr
         interface=tunnel.name,
         protocol=str(registration.nhs),
         nbma=None if nbma is None else str(nbma),
+        priority=tunnel.config.priority_of(registration.nhs),
         state=state.value,
         requests_sent=registration.requests_sent,
         requests_failed=registration.requests_failed,

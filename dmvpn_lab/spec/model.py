@@ -229,6 +229,11 @@ class Membership(Section):
         description="A hub is a next hop server; a spoke registers with it."
     )
     address: Address | None = Field(None, description="Tunnel address; the next free one of the subnet.")
+    priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
+        0,
+        description="Of a hub (`ip nhrp nhs ... priority`): spokes register with all of them, and ask the "
+        "one with the lowest number that answers.",
+    )
     map: tuple[StaticMap, ...] = Field((), description="Further static maps; that of each hub is derived.")
     map_multicast: tuple[Address, ...] | None = Field(
         None,
@@ -245,11 +250,20 @@ class Dhcp(Section):
     dhcp: Interface = Field(description="The first address that the ISP leases.")
 
 
+class Nat(Section):
+    """A NAT router between the ISP and routers: to the Internet they all have its one address."""
+
+    nbma: Interface = Field(description="Its address towards the ISP.")
+
+
 class Node(Section):
     """A router, with what is behind it."""
 
     nbma: Interface | Dhcp = Field(
         description="Address towards the ISP: static, or `{dhcp: ADDRESS/LENGTH}` for a lease."
+    )
+    behind: Name | None = Field(
+        None, description="The NAT router that its line ends at; without it the line ends at the ISP."
     )
     lan: Interface | None = Field(None, description="The router's address in its LAN.")
     host: Name | None = Field(None, description="Name of the host in the LAN; host-0, host-1, ... in order.")
@@ -261,5 +275,8 @@ class Lab(Section):
 
     lab: Name = Field(description="Name of the lab.")
     isp: Name = Field("isp", description="Name of the ISP router between the NBMA subnets.")
+    nats: dict[Name, Nat] = Field(
+        {}, description="NAT routers between the ISP and nodes that are `behind` them, by name."
+    )
     clouds: dict[Name, Cloud] = Field(description="The DMVPNs, by name.", min_length=1)
     nodes: dict[Name, Node] = Field(description="The hubs and spokes, by name.", min_length=1)

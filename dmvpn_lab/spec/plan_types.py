@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
-NodeKind = Literal["router", "isp", "host"]
+NodeKind = Literal["router", "isp", "nat", "host"]
 Role = Literal["hub", "spoke"]
 GreMode = Literal["multipoint", "point-to-point"]
 
@@ -122,6 +122,9 @@ class TunnelPlan:
     """The hub's NBMA address for point-to-point GRE."""
     address: IPv4Interface
     nhs: tuple[IPv4Address, ...]
+    """The best first."""
+    priorities: tuple[int, ...]
+    """Of each; the lowest number is the best."""
     static_maps: tuple[StaticMap, ...]
     map_multicast: tuple[IPv4Address, ...]
     map_multicast_dynamic: bool
@@ -129,7 +132,7 @@ class TunnelPlan:
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One node: a router (hub or spoke), a host behind one, or the ISP router."""
+    """One node: a router (hub or spoke), a host behind one, a NAT router, or the ISP router."""
 
     name: str
     kind: NodeKind
@@ -177,13 +180,17 @@ class LinkPlan:
 
 @dataclass(frozen=True, slots=True)
 class AccessPlan:
-    """An access line of the ISP router: the link to one router's NBMA interface.
+    """An access line: the link from the ISP router, or from a NAT router, to one NBMA interface.
 
-    For a dynamic line the ISP leases `customer` to `customer_mac`.
+    For a dynamic line the provider leases `customer` to `customer_mac`.
     """
 
     router: str
+    """Name of the customer: a router, or a NAT router."""
+    provider: str
+    """Name of the node at the other end: the ISP router or a NAT router."""
     isp_interface: str
+    """Of the provider."""
     gateway: IPv4Interface
     customer: IPv4Interface
     customer_mac: str
@@ -223,6 +230,13 @@ class Plan:
     def routers(self) -> tuple[NodePlan, ...]:
         """All hubs and spokes, in the order of the file."""
         return tuple(node for node in self.nodes if node.kind == "router")
+
+    def behind(self, router: str) -> str | None:
+        """Name of the NAT router that a router is behind, if it is."""
+        for access in self.access:
+            if access.router == router and access.provider != self.isp:
+                return access.provider
+        return None
 
     def members(self, cloud: str, role: Role) -> tuple[tuple[NodePlan, TunnelPlan], ...]:
         """The routers that join a cloud in a role, with their tunnel."""

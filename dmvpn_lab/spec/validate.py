@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from dmvpn_lab.errors import Problem, TopologyError
-from dmvpn_lab.spec import rules, rules_ipsec
+from dmvpn_lab.spec import rules, rules_ipsec, rules_nat
 from dmvpn_lab.spec.load import Document, Path_, load
-from dmvpn_lab.spec.model import Cloud, Dhcp, Ipsec, Lab, Membership, Node, Routing, StaticMap
+from dmvpn_lab.spec.model import Cloud, Dhcp, Ipsec, Lab, Membership, Nat, Node, Routing, StaticMap
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -47,7 +47,8 @@ def validate(document: Document) -> Lab:
         if all(each["type"] == "extra_forbidden" for each in errors):
             lab = Lab.model_validate(_without(document.data, [_path(each["loc"]) for each in errors]))
     if lab is not None:
-        found += [problem for rule in (*rules.ALL, *rules_ipsec.ALL) for problem in rule(lab, document)]
+        every = (*rules.ALL, *rules_ipsec.ALL, *rules_nat.ALL)
+        found += [problem for rule in every for problem in rule(lab, document)]
     if lab is None or found:
         raise TopologyError(_in_order(found)) from None
     return lab
@@ -142,6 +143,8 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return Routing
         case ("clouds", _, "ipsec"):
             return Ipsec
+        case ("nats", _):
+            return Nat
         case ("nodes", _):
             return Node
         case ("nodes", _, "nbma"):
