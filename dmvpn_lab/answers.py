@@ -25,8 +25,9 @@ QUERIES = (
     "nhrp", "nhs", "multicast", "ipsec", "counters", "status",
     "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
 )  # fmt: skip
-COMMANDS = ("clear",)
-"""Asked like a query; the result is null. `clear` forgets what was resolved."""
+COMMANDS = ("clear", "expire")
+"""Asked like a query; the result is null. `clear` forgets what was resolved, `expire` ends every
+holding time."""
 
 EVENTS = (
     "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it

@@ -47,7 +47,7 @@ async def recovery(lab: RunningLab, watch: Watch, line: Line) -> AsyncIterator[S
     router = lab.plan.node(line.router)
     for tunnel in router.tunnels:
         zero = await _noticed(watch, router.name, tunnel.name, str(line.customer.ip))
-        seen = await outside(lab, router.name, tunnel.name) or str(line.customer.ip)
+        seen = await _seen(lab, line, tunnel)
         hubs = lab.plan.members(tunnel.cloud, "hub")
         for hub, at_hub in hubs:
             async for name, at in _steps(lab, watch, (hub, at_hub), (router, tunnel), seen):
@@ -59,7 +59,7 @@ async def moved(lab: RunningLab, line: Line) -> list[CheckResult]:
     results = []
     router = lab.plan.node(line.router)
     for tunnel in router.tunnels:
-        new = await outside(lab, router.name, tunnel.name) or str(line.customer.ip)
+        new = await _seen(lab, line, tunnel)
         protocol_address = str(tunnel.address.ip)
         for hub, at_hub in lab.plan.members(tunnel.cloud, "hub"):
             entries = [
@@ -77,6 +77,14 @@ async def moved(lab: RunningLab, line: Line) -> list[CheckResult]:
             there = [words[words.index("lladdr") + 1]] if "lladdr" in words else []
             results.append(_result("neighbour", hub.name, [new], there))
     return results
+
+
+async def _seen(lab: RunningLab, line: Line, tunnel: TunnelPlan) -> str:
+    """The address at which the hubs see a router: its own, or that of its NAT router."""
+    address = str(line.customer.ip)
+    if lab.plan.behind(line.router) is None:
+        return address
+    return await outside(lab, line.router, tunnel.name) or address
 
 
 def _result(name: str, node: str, expected: list[str], observed: list[str]) -> CheckResult:
@@ -123,7 +131,21 @@ async def _steps(
         yield "reachable", await _until_reachable(lab, hub, spoke, deadline_s)
 
 
-async def _registered(watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nbma: str) -> float:
+async def registered_at(
+    lab: RunningLab, watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nbma: str
+) -> float:
+    """When the hub bound the new address; a registration may be as far away as its interval.
+
+    Raises LabError when it refused.
+    """
+    cloud = lab.plan.cloud(tunnel.cloud)
+    renewal_s = cloud.registration_interval_s or cloud.holding_time_s / 3
+    return await _registered(watch, hub, spoke, tunnel, nbma, REGISTER_DEADLINE_S + renewal_s)
+
+
+async def _registered(
+    watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nbma: str, deadline_s: float = REGISTER_DEADLINE_S
+) -> float:
     """When the hub bound the new address. Raises LabError when it refused."""
     protocol_address = str(tunnel.address.ip)
 
@@ -131,7 +153,7 @@ async def _registered(watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nb
         told = event["event"] in ("peer-registered", "peer-refused") and event["node"] == hub
         return told and event.get("protocol") == protocol_address and event.get("nbma") == nbma
 
-    event = await watch.event(matches, REGISTER_DEADLINE_S)
+    event = await watch.event(matches, deadline_s)
     if event is None:
         raise LabError(f"{hub} heard no registration of {protocol_address} at {nbma}")
     if event["event"] == "peer-refused":

@@ -14,7 +14,7 @@ State = Literal["registered", "not registered", "planned"]
 Point = tuple[float, float]
 WIDTH, HEIGHT = 1100, 760
 """Pixels, for a ring of up to ROOM_FOR routers; more make it larger."""
-ROUTER_RADIUS, HOST_RADIUS, NAT_RADIUS = 190, 320, 95
+ROUTER_RADIUS, HOST_RADIUS = 190, 320
 """From the ISP router in the middle."""
 ROOM_FOR = 6
 COLOURS: dict[State, str] = {"registered": "#1a7f37", "not registered": "#cf222e", "planned": "#6e7781"}
@@ -102,8 +102,9 @@ def _places(plan: Plan, scale: float) -> dict[str, Point]:
     if plan.isp is not None:
         places[plan.isp] = middle
     for access in plan.access:
-        if access.provider != plan.isp:  # between the ISP and the (last) router behind it
-            places[access.provider] = _at(middle, NAT_RADIUS * scale, angles[access.router])
+        if access.provider != plan.isp:  # beside the (last) router behind it
+            beside = angles[access.router] + math.pi / len(routers)
+            places[access.provider] = _at(middle, ROUTER_RADIUS * scale, beside)
     return places
 
 

@@ -8,7 +8,7 @@ from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.checks.base import CheckResult, awaited
 from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.running import RunningLab, Watch
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, TunnelPlan
+from dmvpn_lab.spec.plan_types import NodePlan, TunnelPlan
 
 DEADLINE_S = 30.0
 """A lease (dhcpcd asks again after 4, 8 s), and requests after 0, 1, 3, 7, 15 s."""
@@ -24,17 +24,18 @@ class Registration:
         for cloud in lab.plan.clouds:
             for hub, hub_tunnel in lab.plan.members(cloud.name, "hub"):
                 for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
-                    yield await _one(lab, watch, cloud, (hub, hub_tunnel), (spoke, tunnel))
+                    yield await registered(lab, watch, (hub, hub_tunnel), (spoke, tunnel))
 
 
-async def _one(
+async def registered(
     lab: RunningLab,
     watch: Watch,
-    cloud: CloudPlan,
     at_hub: tuple[NodePlan, TunnelPlan],
     at_spoke: tuple[NodePlan, TunnelPlan],
 ) -> CheckResult:
+    """Wait until a hub has a spoke as it must."""
     (hub, hub_tunnel), (spoke, tunnel) = at_hub, at_spoke
+    cloud = lab.plan.cloud(tunnel.cloud)
     flags = ["registered"]
     flags += ["multicast"] if hub_tunnel.map_multicast_dynamic else []
     flags += ["unique"] if cloud.unique else []

@@ -380,8 +380,8 @@ class Service:
                 return [] if self._protection is None else self._protection.view()
             case "counters":
                 return self._counters()
-            case "clear":
-                self._carry_out(self._agent.clear(now))
+            case "clear" | "expire":
+                self._carry_out(self._agent.clear(now) if name == "clear" else self._agent.expire(now))
                 self._rearm()
                 return None
             case _:

@@ -181,6 +181,15 @@ class Agent:
         """The routing table is another one: shortcuts live as long as what they shorten."""
         return self._shortcuts.routes_changed(self.tunnels)
 
+    def expire(self, now: float) -> list[Action]:
+        """Every holding time ends now, whatever is left of it."""
+        actions: list[Action] = []
+        for cache in self.domains.values():
+            for binding in [b for b in cache if not b.static]:
+                cache.remove(binding.protocol)
+                actions += self._gone(binding, "expired", now)
+        return actions
+
     def clear(self, now: float) -> list[Action]:
         """Forget what was resolved, as `clear ip nhrp` does; registrations stay."""
         actions: list[Action] = []

@@ -123,11 +123,11 @@ class TunnelPlan:
     address: IPv4Interface
     nhs: tuple[IPv4Address, ...]
     """The best first."""
-    priorities: tuple[int, ...]
-    """Of each; the lowest number is the best."""
     static_maps: tuple[StaticMap, ...]
     map_multicast: tuple[IPv4Address, ...]
     map_multicast_dynamic: bool
+    priorities: tuple[int, ...] = ()
+    """Of each next hop server, the lowest number is the best; empty: all are alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,30 +38,28 @@ def hubs_are_not_behind_nat(lab: Lab, document: Document) -> Iterator[Problem]:
 
 def one_spoke_a_hub_behind_a_nat(lab: Lab, document: Document) -> Iterator[Problem]:
     """Two spokes behind one NAT router need different hubs: GRE to the same one is the same to it."""
+    taken: dict[tuple[str, str], str] = {}
+    """NAT router and hub -> the spoke that has this hub from behind it."""
     for name, node in lab.nodes.items():
-        for other, before in lab.nodes.items():
-            if other == name:
-                break
-            common = sorted(_hubs(lab, node) & _hubs(lab, before))
-            if node.behind is not None and node.behind == before.behind and common:
+        if node.behind is None:
+            continue
+        for hub in _hubs(lab, node):
+            other = taken.setdefault((node.behind, hub), name)
+            if other != name:
                 yield document.problem(
                     ("nodes", name, "behind"),
-                    f"{other} is behind {node.behind}, too, and both register with {common[0]}: "
+                    f"{other} is behind {node.behind}, too, and both register with {hub}: "
                     "GRE has no ports to tell them apart",
                     hint="give each a NAT router of its own, or a hub of its own",
                 )
                 break
 
 
-def _hubs(lab: Lab, spoke: Node) -> set[str]:
+def _hubs(lab: Lab, spoke: Node) -> list[str]:
     """The hubs of the clouds in which a node is a spoke."""
     clouds = {cloud for cloud, member in spoke.clouds.items() if member.role == "spoke"}
-    return {
-        name
-        for name, node in lab.nodes.items()
-        for cloud, member in node.clouds.items()
-        if member.role == "hub" and cloud in clouds
-    }
+    return [name for name, node in lab.nodes.items()
+            if any(m.role == "hub" and c in clouds for c, m in node.clouds.items())]  # fmt: skip
 
 
 ALL = (known_nats, hubs_are_not_behind_nat, one_spoke_a_hub_behind_a_nat)

@@ -15,7 +15,7 @@ from dmvpn_lab.backends.state import locked
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.convergence import Step
 from dmvpn_lab.errors import LabError, UsageError
-from dmvpn_lab.faults import address_change, base
+from dmvpn_lab.faults import address_change, base, impair, link_down, nat_rebind
 from dmvpn_lab.faults.base import Injected, Line
 from dmvpn_lab.faults.moment import chosen, moments
 from dmvpn_lab.outage import Outage
@@ -174,7 +174,7 @@ class LiveLab:
             return Recovery(fault, steps)
 
     def outage(self, fault: str, node: str, way: str | None = None) -> list[Outage]:
-        """Do a fault of a moment (`rekey`, `sa-delete`, `ike-restart`); how long each tunnel was away.
+        """Do a fault of a moment (`agent-kill`, `rekey`, ...); how long each tunnel was away.
 
         Raises LabError when the lab does not get over it, CheckFailed when it is not sound after.
         """
@@ -185,8 +185,25 @@ class LiveLab:
         with locked(self.name):
             watch = self.observer.fresh()
             outages = self._run(outage.measure(self.lab, watch, known[fault], node, chosen_way))
-            _require(self._run(outage.sound(self.lab, node)))
+            _require(self._run(outage.sound(self.lab, watch, node)))
             return outages
+
+    def link_down(self, node: str, *, lan: bool = False) -> Injected:
+        """Cut a router's line, or its LAN, until `undo`."""
+        with locked(self.name):
+            return self._run(link_down.inject(self.lab, node, lan=lan))
+
+    def impair(self, node: str, **how: float) -> Injected:
+        """Make a router's line slow, lossy or narrow until `undo`: `delay_ms`, `jitter_ms`,
+        `loss_percent`, `rate_kbps`."""
+        rate = int(how.pop("rate_kbps", 0))
+        with locked(self.name):
+            return self._run(impair.inject(self.lab, node, impair.Impairment(rate_kbps=rate, **how)))
+
+    def nat_rebind(self, node: str) -> Injected:
+        """Give a NAT router another address until `undo`. Nobody behind it is told."""
+        with locked(self.name):
+            return self._run(nat_rebind.inject(self.lab, node))
 
     def faults(self) -> list[Injected]:
         """The faults that are in force, the oldest first."""

@@ -62,6 +62,7 @@ def test_a_server_is_shown_with_state_and_counts() -> None:
             "interface": TUNNEL,
             "protocol": str(HUB),
             "nbma": str(HUB_NBMA),
+            "priority": 0,
             "state": "waiting",
             "requests_sent": 0,
             "requests_failed": 0,
