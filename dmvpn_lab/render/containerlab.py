@@ -24,6 +24,8 @@ from dmvpn_lab.render import node as render_node
 from dmvpn_lab.spec.plan_types import Plan
 
 MOUNT = "/opt/dmvpn-lab/node"
+HOSTNAME = "/etc/hostname"
+"""Docker's own, mounted."""
 READY = "/run/dmvpn-lab/ready"
 TOPOLOGY = "topology.yml"
 LAB_LABEL, NODE_LABEL, BACKEND_LABEL = "dmvpn-lab.lab", "dmvpn-lab.node", "dmvpn-lab.backend"
@@ -55,16 +57,25 @@ def topology_file(plan: Plan) -> str:
 
 def directory(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, str]:
     """Relative path -> text. Raises LabError when containerlab would refuse it."""
-    found = {}
-    for node, texts in files.items():
-        for path, text in texts.items():
-            if path != "/etc/hostname":  # Docker's own, mounted
-                found[f"nodes/{node}{path}"] = text
+    found = {path: text for texts in mounted(files).values() for path, text in texts.items()}
     document = topology(plan, files, image)
     if wrong := problems(document, found):
         raise LabError("containerlab would refuse this lab:\n" + "\n".join(wrong))
     found[topology_file(plan)] = yaml.safe_dump(document, sort_keys=False)
     return found
+
+
+def mounted(files: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Node -> path in the directory -> text, of the files that a node is given."""
+    return {
+        node: {f"nodes/{node}{path}": text for path, text in texts.items() if path != HOSTNAME}
+        for node, texts in files.items()
+    }
+
+
+def target(node: str, path: str) -> str:
+    """Where a file of the directory is in its node when it is mounted by itself."""
+    return MOUNT + path.removeprefix(f"nodes/{node}")
 
 
 def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, Any]:
@@ -130,11 +141,12 @@ def problems(document: Mapping[str, Any], files: Mapping[str, str]) -> list[str]
                 found.append(f"node {name}: nothing to mount at {source}")
     seen: set[str] = set()
     for link in topology["links"]:
-        found += _link_problems(link["endpoints"], nodes, seen)
+        found += link_problems(link["endpoints"], nodes, seen)
     return found
 
 
-def _link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]) -> list[str]:
+def link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]) -> list[str]:
+    """What is wrong with one link, in words; `seen` are the ends of those before, and grows."""
     found = []
     if len(endpoints) != 2:
         found.append(f"link {endpoints}: {len(endpoints)} ends")
