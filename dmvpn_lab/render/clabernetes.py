@@ -74,11 +74,11 @@ def definition(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -
     document = containerlab.topology(plan, files, image)
     own = containerlab.mounted(files)
     topology = document["topology"]
-    for section in (topology["defaults"], *topology["nodes"].values()):
+    for section in (topology.get("defaults", {}), *topology["nodes"].values()):
         for key in REFUSED & section.keys():
             del section[key]
     for name, node in topology["nodes"].items():
-        if "binds" in node:
+        if plan.node(name).external is None:
             node["binds"] = [f"{path}:{containerlab.target(name, path)}:ro" for path in own[name]]
         node.get("labels", {}).pop(containerlab.BACKEND_LABEL, None)
     return document

@@ -20,6 +20,7 @@ import yaml
 
 from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.errors import LabError
+from dmvpn_lab.render import external
 from dmvpn_lab.render import node as render_node
 from dmvpn_lab.spec.plan_types import Plan
 
@@ -80,11 +81,23 @@ def target(node: str, path: str) -> str:
 
 def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, Any]:
     """The topology file as data."""
+    common = _defaults(image)
+    mixed = any(each.external is not None for each in plan.nodes)
+    nodes = {}
+    for each in plan.nodes:
+        if each.external is not None:
+            nodes[each.name] = external.entry(plan, each, each.external)
+        else:
+            own = _node(each.name, files[each.name])
+            nodes[each.name] = common | own if mixed else own
+        labels = {LAB_LABEL: plan.lab, NODE_LABEL: each.name, BACKEND_LABEL: NAME}
+        nodes[each.name]["labels"] = labels
     return {
         "name": plan.lab,
         "topology": {
-            "defaults": _defaults(image),
-            "nodes": {each.name: _node(plan.lab, each.name, files[each.name]) for each in plan.nodes},
+            # What another image must not have cannot be taken from it again: no defaults then.
+            **({} if mixed else {"defaults": common}),
+            "nodes": nodes,
             "links": [
                 {"endpoints": [f"{link.a.node}:{link.a.interface}", f"{link.b.node}:{link.b.interface}"]}
                 for link in plan.links
@@ -114,10 +127,9 @@ def _defaults(image: str) -> dict[str, Any]:
     }
 
 
-def _node(lab: str, name: str, files: Mapping[str, str]) -> dict[str, Any]:
+def _node(name: str, files: Mapping[str, str]) -> dict[str, Any]:
     return {
         "binds": [f"nodes/{name}:{MOUNT}:ro"],
-        "labels": {LAB_LABEL: lab, NODE_LABEL: name, BACKEND_LABEL: NAME},
         "sysctls": json.loads(files[render_node.PATH])["sysctls"],
     }
 
@@ -133,10 +145,11 @@ def problems(document: Mapping[str, Any], files: Mapping[str, str]) -> list[str]
         settings = {**topology.get("defaults", {}), **(node or {})}
         if settings.get("restart-policy") != "no":
             found.append(f"node {name}: a restart policy brings it back without its links")
-        if settings.get("privileged") is not False:
+        if settings.get("privileged") is not False and MOUNT in str(settings.get("binds")):
             found.append(f"node {name}: privileged, unless it says false")
-        for bind in settings.get("binds", ()):
-            source = bind.partition(":")[0]
+        sources = [bind.partition(":")[0] for bind in settings.get("binds", ())]
+        sources += [settings["startup-config"]] if "startup-config" in settings else []
+        for source in sources:
             if not any(path.startswith(f"{source}/") or path == source for path in files):
                 found.append(f"node {name}: nothing to mount at {source}")
     seen: set[str] = set()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from dmvpn_lab.render import clabernetes
 from tests.unit.cli.conftest import Run
+from tests.unit.render.externals import C8000V, mixed
 
 DOCS = Path(__file__).parents[3] / "docs" / "containers.md"
 
@@ -36,3 +38,12 @@ def test_a_directory_for_containerlab_says_how_it_is_deployed_and_adopted(run: R
     assert said.code == 0
     assert f"containerlab deploy --topo {tmp_path / 'lab'}/phase-1.clab.yml" in "".join(said.out.split("\n"))
     assert (tmp_path / "lab" / "topology.yml").is_file()
+
+
+@pytest.mark.parametrize("backend", ["netns", "docker"])
+def test_other_backends_refuse_it_and_say_what_to_do(run: Run, tmp_path: Path, backend: str) -> None:
+    mixed(tmp_path, spoke=C8000V)
+    said = run("up", "--backend", backend, str(tmp_path / "mixed.yml"))
+    assert said.code == 2
+    assert f"spoke-a: an external router runs with containerlab only, not on {backend}" in said.err
+    assert "--backend containerlab, or leave it out with --node-filter" in said.err
