@@ -77,6 +77,8 @@ class NhrpEntry(TypedDict):
     network_id: int
     protocol: str
     prefix_length: int
+    via: str
+    """Its next hop: of a shortcut another's tunnel address, else itself."""
     nbma: str
     type: str
     """`static` or `dynamic`."""
@@ -101,6 +103,8 @@ class NhsEntry(TypedDict):
     requests_sent: int
     requests_failed: int
     replies_received: int
+    replied_s_ago: float | None
+    """Since its last reply."""
     renews_in_s: float | None
     last_error: str | None
 

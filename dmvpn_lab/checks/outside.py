@@ -12,7 +12,10 @@ NBMA = "eth1"
 
 async def outside(lab: RunningLab, router: str, tunnel: str) -> str | None:
     """As the NAT router itself has it now, not as anybody says; None while there is no address."""
-    nat = lab.plan.behind(router)
+    nat, node = lab.plan.behind(router), lab.plan.node(router)
+    if nat is None and node.external is not None:  # it has no agent to ask
+        address = node.nbma_interface().address
+        return None if address is None else str(address.ip)
     if nat is None:
         status = await lab.query(router, "status")
         present: str | None = next(t["nbma"] for t in status["tunnels"] if t["interface"] == tunnel)

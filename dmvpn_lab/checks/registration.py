@@ -22,7 +22,7 @@ class Registration:
     async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
         """One result for each spoke and hub of each cloud."""
         for cloud in lab.plan.clouds:
-            for hub, hub_tunnel in lab.plan.members(cloud.name, "hub"):
+            for hub, hub_tunnel in lab.plan.ours(cloud.name, "hub"):
                 for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
                     yield await registered(lab, watch, (hub, hub_tunnel), (spoke, tunnel))
 

@@ -88,6 +88,8 @@ class Registration:
     requests_sent: int = 0
     requests_failed: int = 0
     replies_received: int = 0
+    replied: float | None = None
+    """When the server answered last, monotonic seconds."""
     last_error: str | None = field(default=None)
 
     @property
@@ -115,6 +117,7 @@ class Registration:
         """The server has it: set the timer for the renewal."""
         self.move(Event.SUCCESS)
         self.replies_received += 1
+        self.replied = now
         self.refusals = 0
         self.last_error = None
         self.valid_until = now + holding_time_s
@@ -124,6 +127,7 @@ class Registration:
         """The server refused: try again later, each time later."""
         self.move(Event.NAK)
         self.replies_received += 1
+        self.replied = now
         self.requests_failed += 1
         self.refusals += 1
         self.last_error = why

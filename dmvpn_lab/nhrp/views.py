@@ -27,6 +27,7 @@ def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
         network_id=config.network_id,
         protocol=str(binding.protocol),
         prefix_length=32,
+        via=str(binding.protocol),
         nbma=str(binding.nbma),
         type="static" if binding.static else "dynamic",
         flags=sorted(name for name, on in flags.items() if on),
@@ -60,6 +61,7 @@ def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntr
         requests_sent=registration.requests_sent,
         requests_failed=registration.requests_failed,
         replies_received=registration.replies_received,
+        replied_s_ago=None if registration.replied is None else round(now - registration.replied, 3),
         renews_in_s=round(registration.due - now, 3) if renewing and registration.due else None,
         last_error=registration.last_error,
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from dmvpn_lab.spec import transform, validate
+from dmvpn_lab.spec import external, transform, validate
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
     CloudPlan,
     Endpoint,
+    ExternalPlan,
     InterfacePlan,
     IpsecPlan,
     LinkPlan,
@@ -99,6 +100,7 @@ def _ipsec(cloud: Cloud) -> IpsecPlan | None:
         return None
     rule = transform.parse(settings.transform_set)
     return IpsecPlan(
+        transform_set=settings.transform_set,
         ike=settings.ike,
         ike_proposal=rule.ike if settings.ike == 2 else rule.ike_1,
         esp_proposal=rule.esp,
@@ -186,7 +188,23 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
         for i, (cloud, membership) in enumerate(node.clouds.items())
     )
     routes = () if dhcp else (Route(DEFAULT, gateway_of(nbma_of(node)).ip),)
-    return NodePlan(name, "router", tuple(interfaces), tunnels, routes)
+    return NodePlan(name, "router", tuple(interfaces), tunnels, routes, _external(node))
+
+
+def _external(node: Node) -> ExternalPlan | None:
+    told = node.external
+    if told is None:
+        return None
+    nbma, lan = external.interfaces_of(told)
+    return ExternalPlan(
+        image=told.image,
+        kind=told.kind,
+        startup=external.startup_of(told),
+        startup_path=told.startup_path,
+        nbma_interface=nbma or NBMA,
+        lan_interface=lan or LAN,
+        exec=told.exec,
+    )
 
 
 def _tunnel(
@@ -208,11 +226,17 @@ def _tunnel(
         destination=next(iter(hubs.values())) if point_to_point else None,
         address=IPv4Interface((addresses[name], settings.subnet.prefixlen)),
         nhs=tuple(addresses[hub] for hub in hubs) if spoke else (),
-        priorities=tuple(lab.nodes[hub].clouds[cloud].priority for hub in hubs) if spoke else (),
+        priorities=_priorities(lab, cloud, hubs) if spoke else (),
         static_maps=(*derived, *(StaticMap(each.protocol, each.nbma) for each in member.map)),
         map_multicast=default_multicast if member.map_multicast is None else member.map_multicast,
         map_multicast_dynamic=_role_default(member.role) if dynamic is None else dynamic,
     )
+
+
+def _priorities(lab: Lab, cloud: str, hubs: Iterable[str]) -> tuple[int, ...]:
+    """Of each hub; none where all have the default."""
+    priorities = tuple(lab.nodes[hub].clouds[cloud].priority for hub in hubs)
+    return priorities if any(priorities) else ()
 
 
 def _role_default(role: Role) -> bool:
