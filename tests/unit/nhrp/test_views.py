@@ -30,6 +30,7 @@ def test_a_registered_peer_is_shown_whole() -> None:
             "network_id": 1,
             "protocol": str(SPOKE),
             "prefix_length": 32,
+            "via": "10.0.0.11",
             "nbma": str(SPOKE_NBMA),
             "type": "dynamic",
             "flags": ["multicast", "registered", "unique"],
@@ -67,6 +68,7 @@ def test_a_server_is_shown_with_state_and_counts() -> None:
             "requests_sent": 0,
             "requests_failed": 0,
             "replies_received": 0,
+            "replied_s_ago": None,
             "renews_in_s": None,
             "last_error": None,
         }
