@@ -25,9 +25,9 @@ QUERIES = (
     "nhrp", "nhs", "multicast", "ipsec", "counters", "status",
     "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
 )  # fmt: skip
-COMMANDS = ("clear", "expire")
+COMMANDS = ("clear", "expire", "leave")
 """Asked like a query; the result is null. `clear` forgets what was resolved, `expire` ends every
-holding time."""
+holding time, `leave` takes this router's registrations back from its servers."""
 
 EVENTS = (
     "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it
@@ -52,7 +52,7 @@ EVENTS = (
     "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
     "shortcut-added",  # interface, prefix, via
     "shortcut-removed",  # interface, prefix, via, reason
-    "purge-sent",  # interface, protocol, to: a station that was told a binding is told that it ended
+    "purge-sent",  # interface, protocol, to: a station hears that a binding that it has is over
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
     "ike-ready",  # charon answers and has its keys and connections
     "ike-lost",  # charon is gone; its states may still carry traffic

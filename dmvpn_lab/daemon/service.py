@@ -380,6 +380,10 @@ class Service:
                 return [] if self._protection is None else self._protection.view()
             case "counters":
                 return self._counters()
+            case "leave":
+                self._carry_out(self._agent.leave())
+                self._rearm()
+                return None
             case "clear" | "expire":
                 self._carry_out(self._agent.clear(now) if name == "clear" else self._agent.expire(now))
                 self._rearm()

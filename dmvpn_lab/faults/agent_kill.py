@@ -15,6 +15,7 @@ class AgentKill:
     ways = (
         Way("kill", "at once; the next one reads the state file"),
         Way("stop", "in order"),
+        Way("leave", "in order, after it has taken its registrations back, as a router that is shut down"),
     )
     recovered_by: str | None = "agent-ready"
     recovered_at: Where = "node"
@@ -24,8 +25,10 @@ class AgentKill:
         """Send the signal."""
         lab.router(node)
         pid = await pid_of(lab, node)
-        await lab.must(node, "kill", "-TERM" if way == "stop" else "-KILL", pid)
-        return f"{node}: agent (process {pid}) {'stopped' if way == 'stop' else 'killed'}"
+        if way == "leave":
+            await lab.query(node, "leave")
+        await lab.must(node, "kill", "-KILL" if way == "kill" else "-TERM", pid)
+        return f"{node}: agent (process {pid}) {'killed' if way == 'kill' else 'stopped'}"
 
 
 FAULT = AgentKill()

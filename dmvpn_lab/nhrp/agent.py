@@ -104,6 +104,10 @@ class Agent:
                 self._client.unsecured(tunnel, peer)
         return []
 
+    def leave(self) -> list[Action]:
+        """The router goes for good: its servers forget it now and not when its holding time is over."""
+        return [action for tunnel in self.tunnels.values() for action in self._client.leave(tunnel)]
+
     def shutdown(self, now: float) -> list[Action]:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
         return [Notify("tunnel-down", {"interface": name, "reason": "the agent ends"})

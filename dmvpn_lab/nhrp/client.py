@@ -14,6 +14,7 @@ from dmvpn_lab.nhrp.constants import (
     CieCode,
     ExtensionType,
     PacketType,
+    PurgeFlag,
     RegistrationFlag,
     meaning,
 )
@@ -63,6 +64,37 @@ class Client:
         for registration in tunnel.registrations:
             registration.stop()
         return []
+
+    def leave(self, tunnel: Tunnel) -> list[Action]:
+        """The router goes: servers that have us are to forget us at once (section 5.2.5).
+
+        Nobody will be there for a reply, so none is asked for.
+        """
+        actions: list[Action] = []
+        for registration in tunnel.registrations:
+            nbma = tunnel.config.nbma_of(registration.nhs)
+            if registration.valid_until is not None and nbma is not None and tunnel.nbma is not None:
+                tunnel.counters[counters.sent(PacketType.PURGE_REQUEST)] += 1
+                packet = self._purge(tunnel, registration)
+                facts = {"interface": tunnel.name, "protocol": str(tunnel.config.address.ip),
+                         "to": str(registration.nhs)}  # fmt: skip
+                actions += [SendPacket(tunnel.name, nbma, encode(packet)), Notify("purge-sent", facts)]
+            registration.stop()
+        return actions
+
+    def _purge(self, tunnel: Tunnel, registration: Registration) -> Packet:
+        """Of our own registration."""
+        config, us = tunnel.config, tunnel.config.address.ip
+        return Packet(
+            PacketType.PURGE_REQUEST,
+            flags=PurgeFlag.NO_REPLY,
+            request_id=self._ids.next(),
+            source_nbma=tunnel.nbma,
+            source_protocol=us,
+            destination_protocol=registration.nhs,
+            cies=(Cie(prefix_length=32, protocol=us),),
+            extensions=(authentication(config.authentication),) if config.authentication else (),
+        )
 
     def tick(self, tunnel: Tunnel, now: float) -> list[Action]:
         """Retransmit or renew what is due."""

@@ -31,7 +31,7 @@ def asked(lab: LiveLab) -> str:
 
     def sent() -> list[dict[str, object]]:
         """A hub tells of a shorter way six times a minute at the most, so packets must go on."""
-        lab.exec("host-1", "ping", "-n", "-c", "1", "-W", "1", FAR)
+        lab.exec("host-2", "ping", "-n", "-c", "1", "-W", "1", FAR)
         return [e for e in lab.events("resolution-sent", node="spoke-a") if e["at"] >= began]
 
     return str(lab.wait_for(sent, PATIENCE_S)[0]["nhs"])
