@@ -79,10 +79,13 @@ class LineWatch:
             self.opened.set()
             while not self._ending.is_set():
                 with contextlib.suppress(TimeoutError):
-                    data, (_line, protocol, *_rest) = lines.recvfrom(65535)
-                    if protocol == ETH_P_IP:
-                        self.packets.append(_seen(data))
+                    data, (_line, protocol, kind, *_rest) = lines.recvfrom(65535)
+                    self._take(data, protocol, kind)
             _all, self.lost = struct.unpack("=II", lines.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+
+    def _take(self, data: bytes, protocol: int, _kind: int) -> None:
+        if protocol == ETH_P_IP:
+            self.packets.append(_seen(data))
 
 
 def _seen(data: bytes) -> Seen:

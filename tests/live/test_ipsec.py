@@ -17,6 +17,7 @@ import pytest
 from tests.live import labs
 from tests.live.labs import Lab
 from tests.live.line_watch import ESP, GRE, UDP, LineWatch, line_watch
+from tests.live.router_watch import RouterWatch, router_watch
 
 pytestmark = pytest.mark.live
 
@@ -29,9 +30,10 @@ BOUND_S = 8.0
 class Protected:
     """The lab, its capture, and when it began."""
 
-    def __init__(self, lab: Lab, lines: LineWatch) -> None:
+    def __init__(self, lab: Lab, lines: LineWatch, spoke_a: RouterWatch) -> None:
         self.lab = lab
         self.lines = lines
+        self.spoke_a = spoke_a
         self.results = lab.verify()
         """Of the checks: they wait until everything is there."""
 
@@ -69,9 +71,10 @@ class Protected:
 @pytest.fixture(scope="module")
 def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
     path = labs.topology(tmp_path_factory.mktemp("ipsec"), "ipsec", NAME)
-    with line_watch(NAME) as lines, labs.running(path) as lab:
+    with line_watch(NAME) as lines, router_watch(NAME, "spoke-a") as spoke, labs.running(path) as lab:
         assert lines.opened.is_set()
-        yield Protected(lab, lines)
+        assert spoke.opened.is_set()
+        yield Protected(lab, lines, spoke)
 
 
 def test_every_check_of_the_protected_lab_passes(protected: Protected) -> None:
@@ -100,11 +103,26 @@ def test_ike_comes_first_then_the_sa_then_the_registration_then_the_adjacency(
     assert (ike.source, ike.destination) == (nbma, HUB)
     assert ike.at < esp.at
     assert sum(p.is_ike and p.at < esp.at for p in of_spoke) >= 3  # two exchanges, but for the last reply
-    shown = json.loads(protected.lab.must(spoke, "vtysh", "-d", "ospfd", "-c", "show ip ospf neighbor json"))
-    ((neighbour,),) = shown["neighbors"].values()
-    now = float(protected.lab.must(spoke, "date", "+%s.%N"))
-    assert now - neighbour["upTimeInMsec"] / 1000 > sa["at"]
-    assert neighbour["nbrState"].startswith("Full")
+    up = protected.first("eigrp-neighbour-up", spoke)
+    assert up["at"] > sa["at"]
+
+
+def test_the_deck_s_order_is_seen_at_the_spoke_packet_by_packet(protected: Protected) -> None:
+    """IKE, SA, registration in ESP, reply, adjacency, routing update; nothing of it earlier."""
+    first = protected.spoke_a.first
+    order = [
+        ("IKE", first("ike", sent=True)),
+        ("ESP", first("esp", sent=True)),
+        ("registered", first("registration reply", sent=False)),
+        ("hello from the hub", first("hello", sent=False)),
+        ("routes from the hub", first("update with routes", sent=False)),
+    ]
+    print(", ".join(f"{name} +{at - order[0][1]:.2f} s" for name, at in order))
+    assert [at for _, at in order] == sorted(at for _, at in order)
+    assert first("ike", sent=True) < first("registration request", sent=True)
+    secured = protected.first("ipsec-up", "spoke-a")["at"]
+    assert secured < protected.first("eigrp-neighbour-up", "spoke-a")["at"]
+    assert secured < first("registration reply", sent=False)
 
 
 def test_the_first_packets_on_the_lines_are_leases_and_ike_and_never_gre(protected: Protected) -> None:
