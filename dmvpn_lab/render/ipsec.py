@@ -90,7 +90,7 @@ def agent(plan: Plan, node: NodePlan) -> dict[str, Any] | None:
         "certificates": [credentials.CA, credentials.CERTIFICATE, credentials.KEY] if certificates else [],
         "peers": _peers(plan),
         "peer_identity": f"*.{domain(plan)}" if certificates else "%any",
-        "responds": any(tunnel.role == "hub" for tunnel in node.tunnels),
+        "responds": any(each.role == "hub" or plan.cloud(each.cloud).phase > 1 for each in node.tunnels),
         "dpd_s": profile.dpd_s,
         "lifetime_s": profile.lifetime_s,
         "ike_lifetime_s": IKE_LIFETIME_S,
