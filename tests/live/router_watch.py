@@ -6,7 +6,6 @@ One packet socket for the line and the tunnel, so all times are of one clock and
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,10 +44,10 @@ class RouterWatch(LineWatch):
                 return sight.at
         raise AssertionError(f"no {what} was {'sent' if sent else 'received'}")
 
-    def _take(self, data: bytes, protocol: int, kind: int) -> None:
+    def _take(self, data: bytes, at: float, protocol: int, kind: int) -> None:
         what = name_of(data, protocol)
         if what is not None:
-            self.sights.append(Sight(time.time(), what, kind == PACKET_OUTGOING))
+            self.sights.append(Sight(at, what, kind == PACKET_OUTGOING))
 
 
 def name_of(data: bytes, protocol: int) -> str | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.live import labs
+from tests.live import labs, test_mtu
 from tests.live.labs import Lab
 from tests.live.line_watch import ESP, GRE, UDP, LineWatch, line_watch
 from tests.live.router_watch import RouterWatch, router_watch
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.live
 
 NAME = "test-ipsec"
 HUB, SPOKE_A, SPOKE_B = "172.17.0.1", "172.16.1.1", "172.16.2.1"
+NBMA_MTU = 1500
 BOUND_S = 8.0
 """No fault may stop traffic so long; the machine is emulated, and shared. Figures are printed."""
 
@@ -206,13 +208,54 @@ def test_a_new_address_gets_new_sas_and_leaves_the_other_spoke_alone(protected: 
     assert {entry["nbma"] for entry in protected.lab.query("hub", "ipsec")} == {SPOKE_A, SPOKE_B}
 
 
-def test_a_full_packet_passes_the_protected_tunnel_without_fragments(protected: Protected) -> None:
-    full = ("ping", "-n", "-M", "do", "-c", "2", "-W", "2")
-    sized = protected.lab.must("spoke-a", *full, "-s", str(1400 - 28), "10.0.0.1")
-    assert " 0% packet loss" in sized
-    larger = protected.lab.exec("spoke-a", *full, "-s", str(1401 - 28), "10.0.0.1")
-    assert larger.exit_code != 0
-    assert "Message too long" in larger.stderr
+def test_the_largest_packet_of_the_lans_passes_both_tunnels_whole_and_a_larger_one_is_told(
+    protected: Protected,
+) -> None:
+    code, said = test_mtu.ping(protected.lab, test_mtu.MTU)
+    assert code == 0, said
+    sent = [p for p in protected.lines.packets if p.protocol == ESP and p.length > test_mtu.MTU]
+    assert len(sent) >= 4  # there and back, over two lines each
+    assert all(packet.dont_fragment for packet in sent)
+    assert max(packet.length for packet in sent) <= NBMA_MTU
+    code, said = test_mtu.ping(protected.lab, test_mtu.MTU + 1)
+    assert code == 1
+    assert re.search(f"mtu ?= ?{test_mtu.MTU}", said), said
+
+
+def test_tcp_through_two_protected_tunnels_is_told_what_fits(protected: Protected) -> None:
+    protected.lab.must("host-1", "ip", "route", "flush", "cache")
+    ends = asyncio.run(test_mtu.transfer(protected.lab))
+    assert ends == (test_mtu.MSS - test_mtu.TIMESTAMPS,) * 2
+
+
+def test_a_line_that_takes_less_than_a_tunnel_packet_is_no_black_hole(protected: Protected) -> None:
+    """The ISP says so to the router, DF being set, and the router to the sender."""
+    narrow = 1300
+    protected.lab.must("isp", "ip", "link", "set", "eth3", "mtu", str(narrow))
+    try:
+        told = until_told(protected.lab)
+        assert narrow - 120 < told < narrow
+        assert asyncio.run(test_mtu.transfer(protected.lab))[0] <= told - 40
+    finally:
+        protected.lab.must("isp", "ip", "link", "set", "eth3", "mtu", str(NBMA_MTU))
+        protected.lab.must("host-1", "ip", "route", "flush", "cache")
+        protected.lab.must("hub", "ip", "route", "flush", "cache")
+
+
+def until_told(lab: Lab) -> int:
+    """The MTU that host-1 is told when its packets with DF do not fit; each try tells one hop more."""
+    for _ in range(6):
+        _code, said = test_mtu.ping(lab, test_mtu.MTU)
+        found = re.search(r"mtu ?= ?(\d+)", said)
+        if found is not None:
+            return int(found[1])
+    raise AssertionError(f"a black hole: {said}")
+
+
+def test_no_packet_was_ever_in_pieces(protected: Protected) -> None:
+    assert [packet for packet in protected.lines.packets if packet.fragment] == []
+    for node in ("hub", "spoke-a", "spoke-b"):
+        assert test_mtu.fragments(protected.lab, node) == 0
 
 
 def test_the_lab_ends_and_nothing_was_ever_in_clear(protected: Protected) -> None:
