@@ -182,7 +182,8 @@ async def _adjacency(pair: Pair) -> Broken | None:
         up, seen = await adjacent(pair.lab, pair.cloud, node.name, neighbour.address.ip)
         if not up:
             argv = " ".join(f"'{word}'" if " " in word else word for word in routing.show_argv())
-            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab exec {node.name} -- {argv}")
+            look_at = f"exec {node.name} -- {argv}" if argv else f"show {node.name} eigrp neighbors"
+            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab {look_at}")
     return None
 
 
