@@ -14,7 +14,7 @@ from typing import Any
 
 from dmvpn_lab import charon_log
 from dmvpn_lab.checks.adjacency import adjacent
-from dmvpn_lab.checks.encryption import shared
+from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
 from dmvpn_lab.checks.reachability import host_behind
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.render.identity import identity
@@ -121,8 +121,12 @@ async def _underlay(pair: Pair) -> Broken | None:
 
 async def _ipsec(pair: Pair) -> Broken | None:
     """IKE and SA: charon's own list tells one from the other, its log tells why."""
-    if pair.cloud.ipsec is None or await shared(pair.lab, pair.spoke.name, pair.hub.name):
+    if pair.cloud.ipsec is None:
         return None
+    if await shared(pair.lab, pair.spoke.name, pair.hub.name):
+        others = await rivals(pair.lab, pair.spoke.name, pair.hub.name)
+        look = f"dmvpn-lab show {pair.hub.name} ipsec"
+        return Broken("SA", behind_one_address(others), look) if others else None
     look_at = f"dmvpn-lab exec {pair.spoke.name} -- tail -n 40 {LOG}"
     for node in (pair.spoke, pair.hub):
         listed = await pair.lab.exec(node.name, "swanctl", "--list-sas")
@@ -178,7 +182,8 @@ async def _adjacency(pair: Pair) -> Broken | None:
         up, seen = await adjacent(pair.lab, pair.cloud, node.name, neighbour.address.ip)
         if not up:
             argv = " ".join(f"'{word}'" if " " in word else word for word in routing.show_argv())
-            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab exec {node.name} -- {argv}")
+            look_at = f"exec {node.name} -- {argv}" if argv else f"show {node.name} eigrp neighbors"
+            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab {look_at}")
     return None
 
 
