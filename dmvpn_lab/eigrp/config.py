@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from dmvpn_lab.eigrp.authentication import Key
 from dmvpn_lab.eigrp.metric import Metric, of_link
 
 
@@ -31,6 +32,8 @@ class InterfaceConfig:
     """Announced here instead of the routes that they contain."""
     copies: bool = False
     """A multicast packet is sent once to each neighbour (multipoint GRE)."""
+    key: Key | None = None
+    """Packets without it are dropped; None: packets with one are."""
 
     @property
     def metric(self) -> Metric:

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from dmvpn_lab.routing.base import Adjacency, Rendered
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, RoutingPlan, TunnelPlan
 
 STUB = {"connected": 0x1, "summary": 0x4, "receive-only": 0x20}
 TUNNEL_DELAY_US = 500_000
@@ -107,7 +107,13 @@ def _tunnel(tunnel: TunnelPlan, cloud: CloudPlan) -> dict[str, Any]:
         "next_hop_self": routing.next_hop_self,
         "summaries": [str(summary) for summary in routing.summaries] if hub else [],
         "copies": tunnel.mode == "multipoint",
+        "authentication": _authentication(routing),
     }
+
+
+def _authentication(routing: RoutingPlan) -> dict[str, Any] | None:
+    key = routing.authentication
+    return None if key is None else {"mode": key.mode, "key": key.secret, "key_id": key.id}
 
 
 def _stub(tunnels: list[tuple[TunnelPlan, CloudPlan]]) -> int | None:

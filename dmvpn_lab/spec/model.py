@@ -86,19 +86,21 @@ class Section(BaseModel):
 class Routing(Section):
     """The routing protocol that runs over a cloud."""
 
-    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"] = Field(
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "odr", "none"] = Field(
         "ospf",
-        description="`eigrp`: dmvpn-lab's own. `ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes "
-        "to the LANs.",
+        description="`eigrp`, `odr`: dmvpn-lab's own. `ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no "
+        "routes to the LANs.",
     )
     hello: Seconds = Field(
-        5, description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates)."
+        5,
+        description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates; "
+        "ODR: `cdp timer`).",
     )
     dead: Seconds = Field(20, description="OSPF: seconds without a hello after which a neighbour is lost.")
     hold: Seconds | None = Field(
         None,
-        description="EIGRP, BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
-        "hello x 3.",
+        description="EIGRP, BGP, RIP, ODR: seconds without a word after which a neighbour (RIP: a route) is "
+        "lost; hello x 3.",
     )
     network_type: Literal["point-to-multipoint", "broadcast"] = Field(
         "point-to-multipoint",
@@ -138,6 +140,17 @@ class Routing(Section):
     )
     bandwidth_percent: Annotated[int, Field(ge=1, le=999_999, strict=True)] = Field(
         50, description="EIGRP: share of it that EIGRP may use (`ip bandwidth-percent eigrp`)."
+    )
+    authentication: Literal["md5", "hmac-sha-256"] | None = Field(
+        None,
+        description="EIGRP: digest in each packet (`ip authentication mode eigrp ASN md5`); needs "
+        "`key-string`. Packets without it, or with another key, are dropped.",
+    )
+    key_string: Annotated[str, Field(pattern=r"^[!-~]{1,16}$")] | None = Field(
+        None, description="EIGRP: the key that all members share, 1 to 16 characters (`key-string`)."
+    )
+    key_id: Annotated[int, Field(ge=0, le=2147483647, strict=True)] = Field(
+        1, description="EIGRP: number of the key (`key chain`, `key ID`)."
     )
 
 

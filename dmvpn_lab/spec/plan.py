@@ -19,6 +19,7 @@ from dmvpn_lab.spec.plan_types import (
     Plan,
     Role,
     Route,
+    RoutingKey,
     RoutingPlan,
     StaticMap,
     TunnelPlan,
@@ -124,8 +125,15 @@ def _routing(routing: Routing, spokes: int) -> RoutingPlan:
         summaries=routing.summary,
         bandwidth_kbps=routing.bandwidth,
         bandwidth_percent=routing.bandwidth_percent,
+        authentication=_key(routing),
         spokes=spokes,
     )
+
+
+def _key(routing: Routing) -> RoutingKey | None:
+    if routing.authentication is None or routing.key_string is None:
+        return None
+    return RoutingKey(routing.authentication, routing.key_string, routing.key_id)
 
 
 def _count_spokes(lab: Lab, cloud: str) -> int:

@@ -37,10 +37,19 @@ class InterfacePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingKey:
+    """What authenticates the packets of a routing protocol."""
+
+    mode: Literal["md5", "hmac-sha-256"]
+    secret: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingPlan:
     """The routing protocol of a cloud with its options."""
 
-    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"]
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "odr", "none"]
     hello_s: int
     dead_s: int
     """Without a hello for so long, a neighbour (RIP: a route) is lost."""
@@ -59,6 +68,8 @@ class RoutingPlan:
     """What the hub announces instead of what is in it. EIGRP."""
     bandwidth_kbps: int
     bandwidth_percent: int
+    authentication: RoutingKey | None
+    """Of EIGRP."""
     spokes: int
     """How many there are: what a deadline depends on."""
 
