@@ -23,6 +23,7 @@ def parse(document: dict[str, Any]) -> ProcessConfig:
         router_id=IPv4Address(document["router_id"]),
         interfaces=interfaces,
         stub=document.get("stub"),
+        leaks=tuple(IPv4Network(leak) for leak in document.get("leaks", ())),
     )
 
 
@@ -41,6 +42,8 @@ def _interface(each: dict[str, Any]) -> InterfaceConfig:
         next_hop_self=each.get("next_hop_self", True),
         summaries=tuple(IPv4Network(summary) for summary in each.get("summaries", ())),
         copies=each.get("copies", False),
+        external=each.get("external", False),
+        statics=tuple(IPv4Network(prefix) for prefix in each.get("statics", ())),
         key=_key(each["authentication"]) if each.get("authentication") else None,
     )
 

@@ -81,8 +81,8 @@ class Speaker:
             self._restart_ends = now + max(each.hold_s for each in self.config.interfaces)
             self._timers.set("restart", now + 2 * max(each.hello_s for each in self.config.interfaces))
         self.links[name] = link
-        own = announce.own_path(config.metric)
-        self.topology.hear(Event.UPDATE, config.address.network, (name, NONE), own)
+        for prefix, path in announce.own_routes(config, self.config.router_id).items():
+            self.topology.hear(Event.UPDATE, prefix, (name, NONE), path)
         if not config.passive:
             self._actions.append(link.hello(now))
         return self._finish(now)
@@ -96,7 +96,8 @@ class Speaker:
             self._drop(link, neighbour, "interface down")
         self._timers.cancel(("hello", name))
         self._timers.cancel(("pace", name))
-        self.topology.withdraw(self._interfaces[name].address.network, (name, NONE))
+        for prefix in announce.own_routes(link.config, self.config.router_id):
+            self.topology.withdraw(prefix, (name, NONE))
         return self._finish(now)
 
     def _restarted(self, now: float) -> None:

@@ -68,6 +68,7 @@ def _transform_set(value: str) -> str:
     return value
 
 
+StubWord = Literal["connected", "static", "summary", "redistributed", "leak-map", "receive-only"]
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
@@ -123,10 +124,21 @@ class Routing(Section):
         description="EIGRP, BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
         "address (phase 2).",
     )
-    stub: tuple[Literal["connected", "summary", "receive-only"], ...] = Field(
+    stub: tuple[StubWord, ...] = Field(
         (),
         description="EIGRP: the spokes are stubs (`eigrp stub ...`) that announce only this; the hub sends "
-        "them no queries.",
+        "them no queries. `static` and `redistributed` are about what `redistribute` brings in, `leak-map` "
+        "about `leak`.",
+    )
+    leak: tuple[Network, ...] = Field(
+        (),
+        description="EIGRP: networks that a stub announces though it learned them, with all that is in them "
+        "(`leak-map`): one hub's routes to another.",
+    )
+    redistribute: tuple[Literal["connected", "static"], ...] = Field(
+        (),
+        description="EIGRP: what comes in from outside, as external routes. `connected`: the LANs are "
+        "redistributed instead of being part of EIGRP. `static`: the nodes' `static-routes`.",
     )
     summary: tuple[Network, ...] = Field(
         (),
@@ -265,6 +277,9 @@ class Node(Section):
         description="Address towards the ISP: static, or `{dhcp: ADDRESS/LENGTH}` for a lease."
     )
     lan: Interface | None = Field(None, description="The router's address in its LAN.")
+    static_routes: tuple[Network, ...] = Field(
+        (), description="Networks behind the host in the LAN: the router's static routes lead to it."
+    )
     host: Name | None = Field(None, description="Name of the host in the LAN; host-0, host-1, ... in order.")
     clouds: dict[Name, Membership] = Field(description="The clouds that it is a member of.", min_length=1)
 

@@ -122,6 +122,8 @@ def _routing(routing: Routing, spokes: int) -> RoutingPlan:
         split_horizon=routing.split_horizon,
         next_hop_self=routing.next_hop_self,
         stub=routing.stub,
+        leaks=routing.leak,
+        redistribute=routing.redistribute,
         summaries=routing.summary,
         bandwidth_kbps=routing.bandwidth,
         bandwidth_percent=routing.bandwidth_percent,
@@ -173,8 +175,10 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
         _tunnel(lab, name, cloud, membership, i, addresses[cloud])
         for i, (cloud, membership) in enumerate(node.clouds.items())
     )
-    routes = () if dhcp else (Route(DEFAULT, gateway_of(nbma_of(node)).ip),)
-    return NodePlan(name, "router", tuple(interfaces), tunnels, routes)
+    routes = [] if dhcp else [Route(DEFAULT, gateway_of(nbma_of(node)).ip)]
+    if node.lan is not None:
+        routes += [Route(behind, host_address(node.lan)) for behind in node.static_routes]
+    return NodePlan(name, "router", tuple(interfaces), tunnels, tuple(routes))
 
 
 def _tunnel(
@@ -222,10 +226,15 @@ def _isp(lab: Lab, access: tuple[AccessPlan, ...]) -> NodePlan:
     return NodePlan(lab.isp, "isp", interfaces, (), ())
 
 
+def host_address(lan: IPv4Interface) -> IPv4Address:
+    """The address of the host in a LAN: the first one that is not the router's."""
+    return next(a for a in lan.network.hosts() if a != lan.ip)
+
+
 def _host(lab: Lab, router: str) -> NodePlan:
     lan, name = lab.nodes[router].lan, host_name(lab, router)
     assert lan is not None
-    address = next(a for a in lan.network.hosts() if a != lan.ip)
+    address = host_address(lan)
     interface = InterfacePlan(
         "eth1",
         _mac(lab.lab, name, "eth1"),

@@ -62,8 +62,12 @@ class RoutingPlan:
     """On the hub's tunnel; distance vector protocols."""
     next_hop_self: bool
     """The hub says that it is the next hop of what it heard from a spoke."""
-    stub: tuple[Literal["connected", "summary", "receive-only"], ...]
-    """What spokes announce; empty: they are no stubs. EIGRP."""
+    stub: tuple[str, ...]
+    """What spokes announce, in the words of `eigrp stub`; empty: they are no stubs. EIGRP."""
+    leaks: tuple[IPv4Network, ...]
+    """What stubs announce though they learned it."""
+    redistribute: tuple[Literal["connected", "static"], ...]
+    """What routers bring in from outside of EIGRP."""
     summaries: tuple[IPv4Network, ...]
     """What the hub announces instead of what is in it. EIGRP."""
     bandwidth_kbps: int

@@ -18,6 +18,8 @@ KEYS: dict[str, frozenset[str]] = {
     "split_horizon": frozenset({"eigrp", "rip"}),
     "next_hop_self": frozenset({"eigrp", "bgp", "rip"}),
     "stub": frozenset({"eigrp"}),
+    "leak": frozenset({"eigrp"}),
+    "redistribute": frozenset({"eigrp"}),
     "summary": frozenset({"eigrp"}),
     "bandwidth": frozenset({"eigrp"}),
     "bandwidth_percent": frozenset({"eigrp"}),
@@ -133,6 +135,22 @@ def eigrp_numbers_fit(lab: Lab, document: Document) -> Iterator[Problem]:
             )
 
 
+def leaks_and_static_routes_are_announced(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A leak map has networks, and networks a leak map; static routes are there to be announced."""
+    for name, cloud in lab.clouds.items():
+        routing, path = cloud.routing, ("clouds", name, "routing")
+        if "leak-map" in routing.stub and not routing.leak:
+            yield document.problem((*path, "stub"), "leak-map of nothing", hint="add `leak: [NETWORK]`")
+        if routing.leak and "leak-map" not in routing.stub:
+            yield document.problem((*path, "leak"), "no leak map", hint="add `leak-map` to `stub`")
+    for name, node in lab.nodes.items():
+        if node.static_routes and node.lan is None:
+            hint = "add `lan: ADDRESS/LENGTH`"
+            yield document.problem(
+                ("nodes", name, "static-routes"), "static routes to a host without a LAN", hint=hint
+            )
+
+
 def a_key_has_a_use(lab: Lab, document: Document) -> Iterator[Problem]:
     """Authentication has a key, and a key is for authentication."""
     for name, cloud in lab.clouds.items():
@@ -168,6 +186,8 @@ def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[
         addresses = [(n.nbma.dhcp if isinstance(n.nbma, Dhcp) else n.nbma).ip for n in members]
         for i, summary in enumerate(cloud.routing.summary):
             covered = next((address for address in addresses if address in summary), None)
+            if summary.prefixlen == 0:
+                continue  # a default route of the overlay does not count for the tunnel's own packets
             if covered is not None:
                 yield document.problem(
                     ("clouds", name, "routing", "summary", i),
@@ -238,6 +258,7 @@ ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
     odr_is_alone_on_a_spoke,
     one_as_a_router,
     eigrp_numbers_fit,
+    leaks_and_static_routes_are_announced,
     a_key_has_a_use,
     no_hub_is_a_stub,
     tunnels_stay_outside_of_summaries,
