@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dmvpn_lab import charon_log
 from dmvpn_lab.checks.adjacency import adjacent
-from dmvpn_lab.checks.encryption import shared
+from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
 from dmvpn_lab.checks.reachability import host_behind, way
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.render.identity import identity
@@ -85,8 +85,8 @@ Step = Callable[[Pair], Awaitable[Broken | None]]
 async def diagnose(lab: RunningLab) -> AsyncIterator[Finding]:
     """One finding for each spoke and hub of each cloud."""
     for cloud in lab.plan.clouds:
-        for hub, at_hub in lab.plan.members(cloud.name, "hub"):
-            for spoke, at_spoke in lab.plan.members(cloud.name, "spoke"):
+        for hub, at_hub in lab.plan.ours(cloud.name, "hub"):
+            for spoke, at_spoke in lab.plan.ours(cloud.name, "spoke"):
                 broken = await _walk(lab, cloud, (spoke, at_spoke), (hub, at_hub))
                 if broken is None:
                     yield Finding(cloud.name, spoke.name, hub.name, WHOLE, "every link holds", "")
@@ -130,8 +130,12 @@ async def _underlay(pair: Pair) -> Broken | None:
 
 async def _ipsec(pair: Pair) -> Broken | None:
     """IKE and SA: charon's own list tells one from the other, its log tells why."""
-    if pair.cloud.ipsec is None or await shared(pair.lab, pair.spoke.name, pair.hub.name):
+    if pair.cloud.ipsec is None:
         return None
+    if await shared(pair.lab, pair.spoke.name, pair.hub.name):
+        others = await rivals(pair.lab, pair.spoke.name, pair.hub.name)
+        look = f"dmvpn-lab show {pair.hub.name} ipsec"
+        return Broken("SA", behind_one_address(others), look) if others else None
     look_at = f"dmvpn-lab exec {pair.spoke.name} -- tail -n 40 {LOG}"
     for node in (pair.spoke, pair.hub):
         listed = await pair.lab.exec(node.name, "swanctl", "--list-sas")
@@ -187,9 +191,10 @@ async def _adjacency(pair: Pair) -> Broken | None:
         up, seen = await adjacent(pair.lab, pair.cloud, node.name, neighbour.address.ip)
         if not up:
             argv = " ".join(f"'{word}'" if " " in word else word for word in routing.show_argv())
-            look = f"exec {node.name} -- {argv}" if argv else f"show {node.name} {routing.name}"
+            shown = "eigrp neighbors" if routing.name == "eigrp" else routing.name
+            look_at = f"exec {node.name} -- {argv}" if argv else f"show {node.name} {shown}"
             seen += await _why_not_adjacent(pair, routing.name)
-            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab {look}")
+            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab {look_at}")
     return None
 
 

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import AsyncIterator
 
 from dmvpn_lab.checks.base import CheckResult, Observe, awaited
+from dmvpn_lab.checks.encryption import shared
 from dmvpn_lab.checks.reachability import Member, host_behind, path, trace, way
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
@@ -27,8 +28,8 @@ class Resolution:
     async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
         """For each direction between the first two spokes with a host: absent, present, direct."""
         for cloud in lab.plan.clouds:
-            spokes = [m for m in lab.plan.members(cloud.name, "spoke") if host_behind(lab.plan, m[0])][:2]
-            if cloud.phase == 1:
+            spokes = [m for m in lab.plan.ours(cloud.name, "spoke") if host_behind(lab.plan, m[0])][:2]
+            if cloud.phase == 1 or not lab.plan.members(cloud.name, "hub"):
                 continue
             for source, target in itertools.permutations(spokes, 2):
                 async for result in _pair(lab, watch, cloud, source, target):
@@ -63,6 +64,11 @@ async def _pair(
         entry = await _entry(lab, source, wanted)
         return entry == await _nbma(lab, target), f"{wanted} -> {entry or 'nothing'}"
 
+    async def secured() -> tuple[bool, str]:
+        await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
+        common = await shared(lab, spoke, target[0].name)
+        return len(common) == 1, f"{len(common)} SA pair"
+
     async def direct() -> tuple[bool, str]:
         seen = await trace(lab, host.name, hops[-1])
         return seen == hops, " > ".join(seen)
@@ -77,6 +83,9 @@ async def _pair(
     yield await awaited(name, spoke, f"{wanted} not in the cache before", absent, watch, 0.0)
     expected = f"{wanted} -> {target[0].name}'s NBMA address after a packet"
     yield await awaited(name, spoke, expected, present, watch, DEADLINE_S)
+    if cloud.ipsec is not None:
+        expected = f"one SA pair with {target[0].name}, the same at both ends"
+        yield await awaited(name, spoke, expected, secured, watch, DEADLINE_S)
     if cloud.phase == 3:
         yield await awaited(name, spoke, f"{hops[-1]} via {wanted} after", leads(wanted), watch, DEADLINE_S)
     yield await awaited(name, host.name, f"{far.name} by {' > '.join(hops)}", direct, watch, DEADLINE_S)

@@ -69,7 +69,7 @@ class Service:
         self._protection: Protection | None = None
         if config.ipsec is not None:
             self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
-        self._protected: dict[str, frozenset[IPv4Address]] = {}
+        self._protected: dict[str, Protect] = {}
         """Tunnel -> the peers that it must have an SA with."""
         self._failure: BaseException | None = None
         self._protocols: Protocols | None = None
@@ -321,10 +321,10 @@ class Service:
                         port.change_peers(added, removed)
                     if added and self._protocols is not None:
                         self._protocols.peers_changed(interface)
-                case Protect(interface, peers):
-                    self._protected[interface] = peers
+                case Protect(interface):
+                    self._protected[interface] = action
                     if self._protection is not None:
-                        self._protection.peers_changed(frozenset().union(*self._protected.values()))
+                        self._protection.peers_changed(self._protected.values())
                 case FindRoute(token):
                     route = self._phase_3.find(action)
                     self._perform(self._agent.found(token, route, self._loop.time()))

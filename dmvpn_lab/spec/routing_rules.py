@@ -225,9 +225,9 @@ def the_phase_can_work(lab: Lab, document: Document) -> Iterator[Problem]:
     """Spokes that meet directly need multipoint GRE, and a reason to send to each other."""
     for name, cloud in lab.clouds.items():
         path = ("clouds", name, "phase")
-        if cloud.phase > 1 and cloud.ipsec is not None:
-            message = f"phase {cloud.phase} with ipsec: there are SAs between spokes and hubs only"
-            hint = "remove `ipsec`, or set `phase: 1`: then all goes through the hub, protected"
+        if cloud.phase > 1 and cloud.ipsec is not None and cloud.ipsec.authentication == "spoke-keys":
+            message = f"phase {cloud.phase} with spoke-keys: two spokes that meet have no key in common"
+            hint = "use `authentication: certificates` or `pre-shared-key`"
             yield document.problem(path, message, hint=hint)
         elif cloud.phase > 1 and cloud.spoke_gre == "point-to-point":
             message = f"phase {cloud.phase} with point-to-point GRE: a spoke's tunnel leads to the hub only"
