@@ -28,7 +28,7 @@ def test_each_combination_is_planned_or_refused_with_a_way_out(combination: Comb
 
 def test_the_docs_have_what_each_combination_needs() -> None:
     rows = [line.split("|")[1:] for line in DOCS.read_text().splitlines() if line.startswith("| `")]
-    table = {cells[0].strip().strip("`"): cells for cells in rows if len(cells) == 5 and "phase 1" in cells[3]
+    table = {cells[0].strip().strip("`"): cells for cells in rows if (len(cells) == 5 and "phase 1" in cells[3])
              or "nothing" in cells[3]}  # fmt: skip
     assert table.keys() == matrix.TO_THE_HUB.keys()
     for protocol, needs in matrix.TO_THE_SPOKE.items():
