@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 from dmvpn_lab.checks.base import CheckResult, Observe, awaited
 from dmvpn_lab.checks.encryption import shared
-from dmvpn_lab.checks.reachability import Member, host_behind, path, trace
+from dmvpn_lab.checks.reachability import Member, host_behind, path, trace, way
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import CloudPlan
@@ -50,8 +50,8 @@ async def _pair(
 
     def leads(to: str) -> Observe:
         async def observe() -> tuple[bool, str]:
-            done = await lab.exec(spoke, "ip", "route", "get", hops[-1])
-            return f" via {to} " in done.stdout, done.stdout.strip().split("\n")[0].split(" src ")[0]
+            gateway = (await way(lab, source[0], hops[-1])).get("gateway")
+            return gateway == to, f"{hops[-1]} via {gateway or 'nobody'}"
 
         return observe
 
