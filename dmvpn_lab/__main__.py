@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from dmvpn_lab.errors import EXIT_INTERRUPTED, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
@@ -18,6 +17,8 @@ WITH_THE_NODES = frozenset(
      "pytest", "adopt", "logs", "capture", "graph"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
+GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
+"""Options of `graph` that take the next word."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
 
 
@@ -49,7 +50,17 @@ def _runs_here(argv: list[str]) -> bool:
     words = argv[: argv.index("--")] if "--" in argv else argv
     if not words or "--help" in words or words[0] not in WITH_THE_NODES:
         return True
+    if words[0] == "graph" and _names_a_topology(words[1:]):
+        return True
     return any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs()
+
+
+def _names_a_topology(words: list[str]) -> bool:
+    """Whether `graph` is to draw a topology, not a running lab: a word that no option takes."""
+    return any(
+        not word.startswith("-") and (i == 0 or words[i - 1] not in GRAPH_OPTIONS)
+        for i, word in enumerate(words)
+    )
 
 
 def _run_in_machine(argv: list[str]) -> int:
@@ -70,7 +81,7 @@ def _run_in_machine(argv: list[str]) -> int:
 def _brought(argv: list[str]) -> list[str]:
     """Files that a suite reads without their being named: its configuration, or all of it."""
     named = [word.partition("::")[0] for word in argv[1:]]
-    tests = [name for name in named if Path(name).is_dir() or (name.endswith(".py") and Path(name).exists())]
+    tests = [n for n in named if os.path.isdir(n) or (n.endswith(".py") and os.path.exists(n))]
     return [*tests, *PYTEST_FILES] if tests else ["."]
 
 

@@ -76,8 +76,8 @@ Step = Callable[[Pair], Awaitable[Broken | None]]
 async def diagnose(lab: RunningLab) -> AsyncIterator[Finding]:
     """One finding for each spoke and hub of each cloud."""
     for cloud in lab.plan.clouds:
-        for hub, at_hub in lab.plan.members(cloud.name, "hub"):
-            for spoke, at_spoke in lab.plan.members(cloud.name, "spoke"):
+        for hub, at_hub in lab.plan.ours(cloud.name, "hub"):
+            for spoke, at_spoke in lab.plan.ours(cloud.name, "spoke"):
                 broken = await _walk(lab, cloud, (spoke, at_spoke), (hub, at_hub))
                 if broken is None:
                     yield Finding(cloud.name, spoke.name, hub.name, WHOLE, "every link holds", "")

@@ -60,8 +60,10 @@ class Encryption:
         for cloud in lab.plan.clouds:
             if cloud.ipsec is None:
                 continue
-            pairs = [(spoke, hub) for hub in lab.plan.members(cloud.name, "hub")
-                     for spoke in lab.plan.members(cloud.name, "spoke")]  # fmt: skip
+            pairs = [(spoke, hub) for hub in lab.plan.ours(cloud.name, "hub")
+                     for spoke in lab.plan.ours(cloud.name, "spoke")]  # fmt: skip
+            if not pairs:
+                continue
             for spoke, hub in pairs:
                 yield await self._sas(lab, watch, spoke, hub)
             seen = Seen()

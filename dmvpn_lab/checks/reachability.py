@@ -37,6 +37,8 @@ def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
     """Which routers' hosts try to reach which: those whose routers get routes to each other's LAN."""
     hubs = [m for m in plan.members(cloud.name, "hub") if host_behind(plan, m[0])]
     spokes = [m for m in plan.members(cloud.name, "spoke") if host_behind(plan, m[0])]
+    if not plan.members(cloud.name, "hub"):
+        return []
     pairs = [pair for hub in hubs for spoke in spokes for pair in ((spoke, hub), (hub, spoke))]
     if len(spokes) <= ALL_PAIRS_UP_TO:
         pairs += itertools.permutations(spokes, 2)

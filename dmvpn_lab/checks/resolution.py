@@ -28,8 +28,8 @@ class Resolution:
     async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
         """For each direction between the first two spokes with a host: absent, present, direct."""
         for cloud in lab.plan.clouds:
-            spokes = [m for m in lab.plan.members(cloud.name, "spoke") if host_behind(lab.plan, m[0])][:2]
-            if cloud.phase == 1:
+            spokes = [m for m in lab.plan.ours(cloud.name, "spoke") if host_behind(lab.plan, m[0])][:2]
+            if cloud.phase == 1 or not lab.plan.members(cloud.name, "hub"):
                 continue
             for source, target in itertools.permutations(spokes, 2):
                 async for result in _pair(lab, watch, cloud, source, target):

@@ -26,18 +26,29 @@ def up(
     ] = "hub-and-spoke",
     backend: Annotated[str, typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.")] = "netns",
     verify: Annotated[bool, typer.Option(help="Verify the lab once it runs.")] = True,
+    node_filter: Annotated[
+        str,
+        typer.Option(
+            help="Only these routers, with their hosts and the ISP router: hub,spoke-a.",
+            metavar="NODES",
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     junit: Junit = None,
 ) -> None:
     """Start the lab of a topology, or bring a running one up to it; then verify it."""
     _check_folder(junit)
-    code = asyncio.run(_up(topology, backend, verify, json, junit))
+    only = [name.strip() for name in node_filter.split(",") if name.strip()]
+    code = asyncio.run(_up(topology, backend, only, verify, json, junit))
     raise typer.Exit(code)
 
 
-async def _up(topology: str, backend: str, verify: bool, json: bool, junit: Path | None) -> int:
+async def _up(
+    topology: str, backend: str, only: list[str], verify: bool, json: bool, junit: Path | None
+) -> int:
     progress = output.Progress()
-    done = await controller.up(topology, backend, progress)
+    done = await controller.up(topology, backend, progress, only)
     lab = done.lab.plan.lab
     progress("up", f"{lab} runs" if done.started else f"{lab} ran already")
     return await _verify(done.lab, json, junit, progress) if verify else 0

@@ -184,7 +184,7 @@ async def _events(lab: RunningLab, follow: bool, json: bool) -> None:
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(collect(router.name)) for router in lab.plan.routers()]
+            tasks = [group.create_task(collect(router.name)) for router in lab.plan.agents()]
             past: list[Event] = []
             try:
                 while True:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
 
+from dmvpn_lab.daemon.alarm import Alarm
 from dmvpn_lab.eigrp import views
 from dmvpn_lab.eigrp.actions import Action, InstallRoute, NextHop, Notify, RemoveRoute, Send
 from dmvpn_lab.eigrp.config import ProcessConfig
@@ -50,7 +51,7 @@ class Eigrp:
                                 restarting=bool(self._inherited))  # fmt: skip
         self._sockets: dict[str, EigrpSocket] = {}
         self._indexes: dict[str, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(loop, self._speaker.deadline, self._tick)
         self._watch = InterfaceWatch(netlink, {each.name: each.address for each in config.interfaces})
         loop.add_reader(self._watch.fileno(), self._interfaces_changed)
         hold_s = max((each.hold_s for each in config.interfaces), default=0)
@@ -60,8 +61,7 @@ class Eigrp:
     def close(self) -> None:
         """Stop; routes stay in the kernel."""
         self._settling.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         self._loop.remove_reader(self._watch.fileno())
         self._watch.close()
         for name in tuple(self._sockets):
@@ -103,7 +103,7 @@ class Eigrp:
                 continue
             self._indexes[config.name] = index
             self._carry_out(self._speaker.interface_up(config.name, self._loop.time()))
-        self._rearm()
+        self._alarm.set()
 
     def _open(self, name: str, sock: EigrpSocket) -> None:
         self._sockets[name] = sock
@@ -121,20 +121,10 @@ class Eigrp:
         now = self._loop.time()
         for data, source in self._sockets[name].receive():
             self._carry_out(self._speaker.receive(name, data, source, now))
-        self._rearm()
+        self._alarm.set()
 
     def _tick(self) -> None:
-        self._timer = None
         self._carry_out(self._speaker.tick(self._loop.time()))
-        self._rearm()
-
-    def _rearm(self) -> None:
-        deadline = self._speaker.deadline()
-        if self._timer is not None:
-            if deadline == self._timer.when():
-                return
-            self._timer.cancel()
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
 
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:

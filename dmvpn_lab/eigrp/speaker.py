@@ -236,7 +236,8 @@ class Speaker:
         routes = []
         for entry in self.topology:
             route = announce.route_of(entry.prefix, self.topology, self.config, link.config)
-            if route.metric.delay < UNREACHABLE:
+            # While a computation runs, a newcomer that was not asked must not build on what it knows.
+            if not entry.active and route.metric.delay < UNREACHABLE:
                 routes.append(route)
                 link.announced.add(entry.prefix)
         link.enqueue(neighbour, Opcode.UPDATE, routes, Flag.END_OF_TABLE)
@@ -332,6 +333,9 @@ class Speaker:
                 if n.up and n.stub is None)  # fmt: skip
 
     def _route_for(self, link: Link, prefix: IPv4Network, opcode: int) -> Route | None:
+        entry = self.topology.entries.get(prefix)
+        if opcode == Opcode.UPDATE and entry is not None and entry.active:
+            return None  # who was asked knows; all will hear how it ended
         route = announce.route_of(prefix, self.topology, self.config, link.config)
         if route.metric.delay < UNREACHABLE:
             link.announced.add(prefix)
@@ -371,6 +375,8 @@ class Speaker:
         if link is None or neighbour is None:
             return
         routes = [announce.route_of(p, self.topology, self.config, link.config) for p in prefixes]
+        if not neighbour.up:  # it would not be asked before the distance grows, so it must know none
+            routes = [replace(route, metric=route.metric.withdrawn()) for route in routes]
         link.announced |= {r.prefix for r in routes if r.metric.delay < UNREACHABLE}
         link.enqueue(neighbour, Opcode.REPLY, routes)
 

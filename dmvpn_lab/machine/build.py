@@ -150,6 +150,7 @@ def _copy_scripts(place: Path, recipe: Recipe) -> None:
         shutil.copy(images_folder() / "machine" / name, place / name)
     (place / "init").chmod(0o755)
     shutil.copy(PACKAGE / "machine" / "wire.py", place / "wire.py")
+    shutil.copy(PACKAGE / "node" / "immortal.py", place / "immortal.py")
     (place / "modules").write_text("".join(f"{name}\n" for name in recipe.modules))
 
 

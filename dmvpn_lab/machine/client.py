@@ -18,6 +18,7 @@ import termios
 import time
 import tty
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
             wanted = [path for path in json.loads(answer[1]) if path in manifest]
             wire.send_frame(connection, Kind.FILES, bundle.pack(wanted))
             with _terminal(interactive):
-                return _relay(connection, below, outputs, interactive)
+                return _relay(connection, Writable(below, outputs, manifest), interactive)
         except (wire.WireError, ConnectionError) as error:
             raise HostError(
                 f"the machine went away: {error}", hint="the next command starts it again"
@@ -83,7 +84,23 @@ def _greeting(token: str) -> dict[str, Any]:
     return {"token": token, "clock": time.time(), "entropy": secrets.token_hex(64)}
 
 
-def _relay(connection: socket.socket, below: Path | None, outputs: Sequence[str], interactive: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """What a command may write here."""
+
+    below: Path | None
+    """What is not hidden in this folder."""
+    outputs: Sequence[str]
+    sent: bundle.Manifest
+    """What travelled: if it was changed here meanwhile it is kept."""
+
+    def take(self, written: bytes) -> None:
+        """Write what came back; say what was kept."""
+        for path in bundle.unpack(written, self.below, self.outputs, self.sent):
+            _write(2, f"dmvpn-lab: {path} was changed here meanwhile: kept as it is\n".encode())
+
+
+def _relay(connection: socket.socket, writable: Writable, interactive: bool) -> int:
     """Carry bytes both ways until the exit code comes."""
     waker_r, waker_w = socket.socketpair()
     waker_w.setblocking(False)
@@ -100,12 +117,12 @@ def _relay(connection: socket.socket, below: Path | None, outputs: Sequence[str]
                 if not data:
                     watched.remove(sys.stdin.fileno())
             if connection in ready:
-                code = _from_machine(connection, below, outputs)
+                code = _from_machine(connection, writable)
                 if code is not None:
                     return code
 
 
-def _from_machine(connection: socket.socket, below: Path | None, outputs: Sequence[str]) -> int | None:
+def _from_machine(connection: socket.socket, writable: Writable) -> int | None:
     frame = wire.receive_frame(connection)
     if frame is None:
         raise wire.WireError("no exit code came")
@@ -115,7 +132,7 @@ def _from_machine(connection: socket.socket, below: Path | None, outputs: Sequen
     elif kind is Kind.STDERR:
         _write(2, body)
     elif kind is Kind.WRITTEN:
-        bundle.unpack(body, below, outputs)
+        writable.take(body)
     elif kind is Kind.EXIT:
         return int(json.loads(body)["code"])
     return None

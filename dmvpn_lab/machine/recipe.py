@@ -45,7 +45,8 @@ def load() -> Recipe:
     node_text = repr((node, node_python))
     scripts = [path.read_bytes() for path in sorted((folder / "machine").glob("[a-z]*")) if path.is_file()]
     own = Path(__file__).parent
-    scripts += [(own / name).read_bytes() for name in ("wire.py", "build.py", "cpio.py")]
+    copied = ("wire.py", "build.py", "cpio.py", "../node/immortal.py")
+    scripts += [(own / name).read_bytes() for name in copied]
     return Recipe(
         suite=node["suite"],
         node_packages=tuple(node["packages"]),

@@ -26,7 +26,7 @@ from dmvpn_lab.linux.namespaces import (
     sethostname,
     unshare,
 )
-from dmvpn_lab.node import config, init, root
+from dmvpn_lab.node import config, immortal, init, root
 
 ALL = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
 
@@ -36,6 +36,7 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
     folder = Path(request["folder"])
     gc.collect()
+    immortal.keep_all()
     gc.freeze()
     started = {name: start(name, request["root"], folder / name) for name in request["nodes"]}
     for name, (pid, pipe) in started.items():

@@ -245,6 +245,35 @@ class Dhcp(Section):
     dhcp: Interface = Field(description="The first address that the ISP leases.")
 
 
+class External(Section):
+    """A router that is not ours: any image, run by containerlab.
+
+    `$NAME` in `startup-config` and `exec` stands for a value of the plan: docs/external.md.
+    """
+
+    image: Annotated[str, Field(min_length=1)] = Field(description="Container image.")
+    kind: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")] = Field(
+        "linux", description="containerlab's kind, such as `cisco_c8000v`."
+    )
+    startup_config: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="`ios`: the router's part of the lab in IOS's words. `none`. Else the text itself. "
+        "For Cisco's IOS kinds `ios`, for others `none`.",
+    )
+    startup_path: Annotated[str, Field(pattern=r"^/[^:\s]+$")] | None = Field(
+        None, description="File in the container that it is mounted as; what the kind does with it."
+    )
+    nbma_interface: Annotated[str, Field(pattern=r"^[A-Za-z][\w/.-]*$")] | None = Field(
+        None, description="What the router itself calls the NBMA interface; by kind."
+    )
+    lan_interface: Annotated[str, Field(pattern=r"^[A-Za-z][\w/.-]*$")] | None = Field(
+        None, description="The same of the LAN interface."
+    )
+    exec: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="Commands that are run in the container once its links are there."
+    )
+
+
 class Node(Section):
     """A router, with what is behind it."""
 
@@ -254,6 +283,10 @@ class Node(Section):
     lan: Interface | None = Field(None, description="The router's address in its LAN.")
     host: Name | None = Field(None, description="Name of the host in the LAN; host-0, host-1, ... in order.")
     clouds: dict[Name, Membership] = Field(description="The clouds that it is a member of.", min_length=1)
+    implementation: Literal["agent", "external"] = Field(
+        "agent", description="`agent`: ours. `external`: another image, told in `external`."
+    )
+    external: External | None = Field(None, description="The router that is not ours.")
 
 
 class Lab(Section):

@@ -6,12 +6,13 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from dmvpn_lab.spec import transform, validate
+from dmvpn_lab.spec import external, transform, validate
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
     CloudPlan,
     Endpoint,
+    ExternalPlan,
     InterfacePlan,
     IpsecPlan,
     LinkPlan,
@@ -97,6 +98,7 @@ def _ipsec(cloud: Cloud) -> IpsecPlan | None:
         return None
     rule = transform.parse(settings.transform_set)
     return IpsecPlan(
+        transform_set=settings.transform_set,
         ike=settings.ike,
         ike_proposal=rule.ike if settings.ike == 2 else rule.ike_1,
         esp_proposal=rule.esp,
@@ -166,7 +168,23 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
         for i, (cloud, membership) in enumerate(node.clouds.items())
     )
     routes = () if dhcp else (Route(DEFAULT, gateway_of(nbma_of(node)).ip),)
-    return NodePlan(name, "router", tuple(interfaces), tunnels, routes)
+    return NodePlan(name, "router", tuple(interfaces), tunnels, routes, _external(node))
+
+
+def _external(node: Node) -> ExternalPlan | None:
+    told = node.external
+    if told is None:
+        return None
+    nbma, lan = external.interfaces_of(told)
+    return ExternalPlan(
+        image=told.image,
+        kind=told.kind,
+        startup=external.startup_of(told),
+        startup_path=told.startup_path,
+        nbma_interface=nbma or NBMA,
+        lan_interface=lan or LAN,
+        exec=told.exec,
+    )
 
 
 def _tunnel(

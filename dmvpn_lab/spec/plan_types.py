@@ -67,6 +67,8 @@ class RoutingPlan:
 class IpsecPlan:
     """The protection of a cloud's tunnels."""
 
+    transform_set: str
+    """As the topology says it."""
     ike: Literal[1, 2]
     ike_proposal: str
     """In charon's words, as the next."""
@@ -128,6 +130,22 @@ class TunnelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalPlan:
+    """A router of another image."""
+
+    image: str
+    kind: str
+    """containerlab's."""
+    startup: str
+    """`ios`, `none`, or the text with its variables."""
+    startup_path: str | None
+    nbma_interface: str
+    """As the router itself calls it; so the next."""
+    lan_interface: str
+    exec: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     """One node: a router (hub or spoke), a host behind one, or the ISP router."""
 
@@ -136,6 +154,8 @@ class NodePlan:
     interfaces: tuple[InterfacePlan, ...]
     tunnels: tuple[TunnelPlan, ...]
     routes: tuple[Route, ...]
+    external: ExternalPlan | None = None
+    """None: the node image, and on a router our agent."""
 
     def interface(self, name: str) -> InterfacePlan:
         """The interface of that name; KeyError when there is none."""
@@ -223,6 +243,14 @@ class Plan:
     def routers(self) -> tuple[NodePlan, ...]:
         """All hubs and spokes, in the order of the file."""
         return tuple(node for node in self.nodes if node.kind == "router")
+
+    def agents(self) -> tuple[NodePlan, ...]:
+        """The routers that run our agent."""
+        return tuple(node for node in self.routers() if node.external is None)
+
+    def ours(self, cloud: str, role: Role) -> tuple[tuple[NodePlan, TunnelPlan], ...]:
+        """The members of a cloud in a role that run our agent."""
+        return tuple(member for member in self.members(cloud, role) if member[0].external is None)
 
     def members(self, cloud: str, role: Role) -> tuple[tuple[NodePlan, TunnelPlan], ...]:
         """The routers that join a cloud in a role, with their tunnel."""

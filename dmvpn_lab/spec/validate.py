@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from dmvpn_lab.errors import Problem, TopologyError
-from dmvpn_lab.spec import rules, rules_ipsec
+from dmvpn_lab.spec import rules, rules_external, rules_ipsec
 from dmvpn_lab.spec.load import Document, Path_, load
-from dmvpn_lab.spec.model import Cloud, Dhcp, Ipsec, Lab, Membership, Node, Routing, StaticMap
+from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Node, Routing, StaticMap
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -23,6 +23,7 @@ EXPECTED = {
     "tuple_type": "a list",
     "too_short": "one at the least",
 }
+RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_external.ALL)
 NAME_RULE = "lower-case letters, digits and hyphens, at most 32, beginning with a letter"
 
 
@@ -47,7 +48,7 @@ def validate(document: Document) -> Lab:
         if all(each["type"] == "extra_forbidden" for each in errors):
             lab = Lab.model_validate(_without(document.data, [_path(each["loc"]) for each in errors]))
     if lab is not None:
-        found += [problem for rule in (*rules.ALL, *rules_ipsec.ALL) for problem in rule(lab, document)]
+        found += [problem for rule in RULES for problem in rule(lab, document)]
     if lab is None or found:
         raise TopologyError(_in_order(found)) from None
     return lab
@@ -146,6 +147,8 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return Node
         case ("nodes", _, "nbma"):
             return Dhcp
+        case ("nodes", _, "external"):
+            return External
         case ("nodes", _, "clouds", _):
             return Membership
         case ("nodes", _, "clouds", _, "map", _):

@@ -6,7 +6,8 @@ Two tiers, so that a node's process does not carry the lab side's libraries:
       `- lab-warm   + pydantic, typer, pyroute2 ...   serves TCP, one connection a command
 
 It never imports dmvpn_lab: a saved state of the machine must not hold the project's code.
-The frames of the TCP connection are described in wire.py beside this file.
+The frames of the TCP connection are described in wire.py beside this file, and why what is preloaded
+is made immortal in immortal.py.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from pathlib import Path
 
 sys.path[:0] = ["/opt/dmvpn-lab/machine", "/opt/dmvpn-lab/lab-lib", "/opt/dmvpn-lab/lib"]
 
+import immortal  # noqa: E402
 import wire  # noqa: E402
 from wire import Kind  # noqa: E402
 
@@ -66,6 +68,7 @@ def main() -> None:
     """Fork lab-warm, then serve warm forks until the machine stops."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     preload(NODE_IMPORTS)
+    immortal.keep_all()
     warm = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     Path(WARM).unlink(missing_ok=True)
     warm.bind(WARM)

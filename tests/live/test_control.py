@@ -192,7 +192,8 @@ import gc, json, os, socket, sys, time
 from dmvpn_lab.daemon.__main__ import run
 from dmvpn_lab.daemon.config import parse
 from dmvpn_lab.linux.namespaces import CLONE_NEWNET, unshare
-gc.collect(); gc.freeze()
+from dmvpn_lab.node import immortal
+gc.collect(); immortal.keep_all(); gc.freeze()
 pids = []
 for config in json.load(sys.stdin):
     pid = os.fork()
