@@ -13,7 +13,7 @@ from dmvpn_lab.backends import NAMES
 from dmvpn_lab.backends.state import running_labs
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli import diagnose, output
-from dmvpn_lab.cli.options import Json, LabName
+from dmvpn_lab.cli.options import Json, LabName, complete_backend, complete_topology
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, HostError, UsageError
 from dmvpn_lab.running import RunningLab
 
@@ -22,9 +22,13 @@ Junit = Annotated[Path | None, typer.Option("--junit", help="Write the results a
 
 def up(
     topology: Annotated[
-        str, typer.Argument(help="A topology file, or a bundled one's name.")
+        str,
+        typer.Argument(help="A topology file, or a bundled one's name.", autocompletion=complete_topology),
     ] = "hub-and-spoke",
-    backend: Annotated[str, typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.")] = "netns",
+    backend: Annotated[
+        str,
+        typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.", autocompletion=complete_backend),
+    ] = "netns",
     verify: Annotated[bool, typer.Option(help="Verify the lab once it runs.")] = True,
     node_filter: Annotated[
         str,
