@@ -16,7 +16,7 @@ from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.errors import UsageError, first_error
 from dmvpn_lab.running import Event, RunningLab
 
-SHOWS = ("dmvpn", "nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "eigrp")
+SHOWS = ("dmvpn", "nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "odr", "eigrp")
 PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "dmvpn": (("detail",),),
     "nhrp": tuple(nhrp.QUERIES),
@@ -44,7 +44,7 @@ def show(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Show a router's tunnels, NHRP cache, servers, multicast peers, SAs, routes, counters or EIGRP."""
+    """Show a router's tunnels, NHRP cache, servers, multicast peers, SAs, routes, counters, ODR or EIGRP."""
     words = tuple(parts or ())
     if what not in SHOWS:
         raise UsageError(f"cannot show {what!r}", hint=f"one of {', '.join(SHOWS)}")
@@ -55,6 +55,8 @@ def show(
         _show_eigrp(running, node, words[0] if words else "neighbors", json)
         return
     facts = asyncio.run(_facts(running, node, what, words))
+    if facts is None:
+        raise UsageError(f"{node} runs no {what.upper()}", hint="its clouds have another routing protocol")
     if json:
         output.print_json(facts)
     elif what == "dmvpn":
@@ -119,6 +121,11 @@ def _table(what: str, facts: Any) -> Table:
                  e["requests_failed"], e["replies_received"], _duration(e["renews_in_s"]), e["last_error"])
                 for e in facts
             ]  # fmt: skip
+        case "odr":
+            return ("device", "address", "interface", "hold", "prefixes"), [
+                (e["device"], e["address"], e["interface"], _duration(e["hold_s"]), " ".join(e["prefixes"]))
+                for e in facts["neighbours"]
+            ]
         case "multicast":
             return ("interface", "NBMA address", "flags", "packets"), [
                 (e["interface"], e["nbma"], e["origin"], e["packets"]) for e in facts

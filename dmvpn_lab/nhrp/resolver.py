@@ -66,7 +66,7 @@ class Resolver:
             if binding.interface != tunnel.name:
                 return []
             self._used[tunnel.name, wanted] = now
-            return [_neighbour(binding)]
+            return [self.neighbour(tunnel, binding)]
         if not self._may_ask(tunnel, wanted):
             return []
         question = self._questions.get((tunnel.name, wanted))
@@ -131,7 +131,7 @@ class Resolver:
         # Two behind one NAT do not reach each other by its outside address.
         if tunnel.cache.full or found.nbma in (tunnel.nbma, tunnel.outside):
             return self._refused(question, CieCode.INSUFFICIENT_RESOURCES, now)
-        if found.natted or tunnel.outside is not None:
+        if (found.natted or tunnel.outside is not None) and not tunnel.config.protected:
             return self._try(question, found, now)
         return self._take(question, found, now)
 
@@ -236,7 +236,7 @@ class Resolver:
             "holding_time_s": holding_time_s, "previous_nbma": previous and str(previous.nbma),
             "asked_s_ago": round(now - question.asked, 3),
         }  # fmt: skip
-        return [_neighbour(binding), Notify("resolved", facts)]
+        return [self.neighbour(tunnel, binding), Notify("resolved", facts)]
 
     def _refused(self, question: Question, code: int, now: float) -> list[Action]:
         """Packets go to the server for a while."""
@@ -300,6 +300,25 @@ class Resolver:
             return []
         return [RemoveNeighbour(question.tunnel.name, question.wanted)]
 
+    # --- IPsec ------------------------------------------------------------------------------------
+
+    def neighbour(self, tunnel: Tunnel, binding: Binding) -> InstallNeighbour:
+        """The kernel's part of a binding; of a resolved one the kernel says when it is used.
+
+        While there is no SA with the peer, packets go to the server, with which there is one.
+        """
+        nbma: IPv4Address | None = None
+        if binding.resolved and not tunnel.may_send_to(binding.nbma):
+            server = self._server(tunnel, None)
+            nbma = None if server is None else tunnel.config.nbma_of(server)
+        return InstallNeighbour(binding.interface, binding.protocol, nbma or binding.nbma,
+                                on_demand=binding.resolved)  # fmt: skip
+
+    def redirected(self, tunnel: Tunnel, peer: IPv4Address | None = None) -> list[Action]:
+        """There is an SA with a peer (None: with any), or none any more: packets take another way."""
+        return [self.neighbour(tunnel, b) for b in tunnel.cache
+                if b.interface == tunnel.name and b.resolved and peer in (None, b.nbma)]  # fmt: skip
+
     # --- what ends --------------------------------------------------------------------------------
 
     def restored(self, binding: Binding, now: float) -> None:
@@ -334,8 +353,3 @@ class Resolver:
                  "request_id": question.request_id, "tries": question.tries}  # fmt: skip
         data = encode(request(tunnel, question.wanted, question.request_id))
         return [SendPacket(tunnel.name, question.nbma, data), Notify("resolution-sent", facts)]
-
-
-def _neighbour(binding: Binding) -> InstallNeighbour:
-    """The kernel's part of a binding; of a resolved one the kernel says when it is used."""
-    return InstallNeighbour(binding.interface, binding.protocol, binding.nbma, on_demand=binding.resolved)

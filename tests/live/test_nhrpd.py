@@ -85,6 +85,8 @@ def test_one_of_ours_and_one_of_theirs_meet_directly_by_our_hub(made: World) -> 
     ours_at_hub = made.hub().start()
     router, theirs = their_spoke(made, 2)
     ours_at_hub.wait("peer-registered", patience_s=60, protocol="10.0.0.12")
+    # Its own address is a /32, so the rest of the cloud needs a route: by the hub.
+    router.netns.ip("route add 10.0.0.0/24 via 10.0.0.1 dev tunnel0 onlink")
     spoke = made.spoke(1, resolve=True)
     ours = spoke.start()
     ours.wait("registered", patience_s=60)
