@@ -15,7 +15,7 @@ from dmvpn_lab.host import can_run_labs
 COMPLETE = "_DMVPN_LAB_COMPLETE"
 WITH_THE_NODES = frozenset(
     {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
-     "pytest", "adopt", "logs", "capture", "graph"}
+     "pytest", "adopt", "logs", "capture", "graph", "run"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
 def _runs_here(argv: list[str]) -> bool:
     """What stands after `--` is for a program in a node."""
     words = argv[: argv.index("--")] if "--" in argv else argv
-    if not words or "--help" in words or words[0] not in WITH_THE_NODES:
+    if not words or "--help" in words or words[0] not in WITH_THE_NODES or words[:2] == ["run", "--list"]:
         return True
     return any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs()
 
@@ -57,14 +57,25 @@ def _run_in_machine(argv: list[str]) -> int:
 
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
+    brought = _of_a_scenario(argv) if argv[0] == "run" else []
     running = vm.ensure(say)
-    if argv[0] in ("up", "pytest"):
+    if argv[0] in ("up", "pytest", "run"):
         how = "KVM" if running.accelerator == "kvm" else "emulated"
         say(f"this kernel has no GRE or ESP: the lab runs in the machine (QEMU, {how})")
     if argv[0] == "pytest":  # a program of the machine: what it writes here comes back
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
-    return client.run(running.port, running.token, "dmvpn_lab", argv)
+    return client.run(running.port, running.token, "dmvpn_lab", argv, brought)
+
+
+def _of_a_scenario(argv: list[str]) -> list[str]:
+    """The topologies that scenario files name. A wrong file is told here, before any machine starts."""
+    if any(word.partition("=")[0] == "--random" for word in argv):
+        return []
+    from dmvpn_lab.scenario.load import read
+
+    files = [Path(word) for word in argv[1:] if word.endswith((".yml", ".yaml")) and Path(word).is_file()]
+    return [str(read(file).topology) for file in files]
 
 
 def _brought(argv: list[str]) -> list[str]:
