@@ -73,7 +73,7 @@ class Lanes:
         if name.startswith("ipsec-") and "nbma" in event:
             yield from self._ipsec(at, node, name, self._peer(event["nbma"]))
             return
-        if name.startswith("registr"):
+        if name.startswith("regist"):
             yield from self._registration(at, node, name, event)
             return
         if name.startswith("eigrp-neighbour-"):
