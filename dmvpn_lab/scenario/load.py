@@ -49,7 +49,7 @@ def find(name: str) -> Path:
 
 def read(path: Path) -> Loaded:
     """The scenario of a file. Raises TopologyError with all its problems, or its topology's."""
-    document = yaml_file.load(path)
+    document = yaml_file.load(path, "the keys scenario, topology and steps")
     scenario = _scenario(document)
     topology = _topology(document, scenario, path.parent)
     plan = planner.read(topology)
