@@ -26,12 +26,12 @@ class Acts:
         self._open: list[Open] = []
 
     async def do(self, act: Act) -> tuple[str, bool]:
-        """Do it. Returns what was done, and whether addresses moved. Raises LabError."""
+        """Do it. Returns what was done, and whether addresses may be leased anew. Raises LabError."""
         match act:
             case model.Inject():
                 return await self._inject(act)
             case model.Trigger():
-                return await self._trigger(act), False
+                return await self._trigger(act), act.restore is not None
             case model.Clear():
                 await self._lab.query(act.clear, "clear")
                 return "done", False
@@ -86,4 +86,4 @@ class Acts:
             return f"undone: {fault.what}", bool(lines)
         node, argv = last
         await self._lab.must(node, *argv)
-        return f"{node}: {shlex.join(argv)}", False
+        return f"{node}: {shlex.join(argv)}", True

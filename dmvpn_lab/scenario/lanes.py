@@ -17,7 +17,10 @@ from dmvpn_lab.spec.plan_types import Plan
 ROUTE = re.compile(r"^(?P<gone>Deleted )?(?P<prefix>\S+) .*?\bvia (?P<via>\S+) dev (?P<interface>\S+)")
 TOGETHER_S = 0.25
 """Routes that come from one neighbour within so long are one update."""
-Kind = Literal["ike", "registration", "adjacency", "update", "resolution", "mark", "act", "proof", "failure"]
+Kind = Literal[
+    "ike", "registration", "adjacency", "update", "gone", "resolution", "mark", "act", "proof", "failure"
+]  # fmt: skip
+JOINED = {"update": "routing update: ", "gone": "routes gone: "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,15 @@ class Lanes:
             yield Row(at, "mark", "no NHRP registration reply", node)
 
     def _route(self, change: RouteChange) -> Iterator[Row]:
-        """A route by another router's tunnel address is what an update brought."""
+        """A route by another router's tunnel address is what an update brought; or it is gone."""
         found = ROUTE.match(change.line)
         if found is None or " table " in change.line or found["via"] not in self._protocol:
             return
-        words = f"{'withdrawn ' if found['gone'] else ''}{found['prefix']}"
-        yield self._message(change.at, "update", self._protocol[found["via"]], change.node, words)
+        if found["gone"]:
+            yield Row(change.at, "gone", found["prefix"], change.node)
+        else:
+            sender = self._protocol[found["via"]]
+            yield self._message(change.at, "update", sender, change.node, found["prefix"])
 
     def _message(self, at: float, kind: Kind, source: str, target: str, words: str) -> Row:
         return Row(at, kind, words, source, target, frozenset((source, target)) in self.secured)
@@ -131,24 +137,21 @@ class Lanes:
         return self._protocol.get(str(address)) or self._nbma.get(str(address)) or str(address)
 
     def _steps(self) -> Iterator[Row]:
-        act = 0.0
         for step in self._timeline.steps:
             if step.at_s is not None:
-                is_act = step.kind in ("inject", "trigger", "clear", "undo")
-                act = step.at_s if is_act else act
-                yield _step(self._timeline.began, step, act, is_act)
+                yield _step(self._timeline.began, step)
 
 
-def _step(began: float, step: StepResult, act_s: float, is_act: bool) -> Row:
+def _step(began: float, step: StepResult) -> Row:
     """An act stands where it began, a proof where it was proved."""
-    if step.verdict != "passed" or step.at_s is None:
-        return Row(began + (step.at_s or 0.0), "failure", f"{step.kind}: {step.what}: {step.observed}")
-    if is_act:
-        return Row(began + step.at_s, "act", f"{step.kind} {step.what}")
-    waited = step.kind in ("expect", "settle")
-    at_s = (act_s if waited else step.at_s) + (step.after_s or 0.0)
-    words = f"{step.kind} {step.what}" + (f": after {step.after_s:.3f} s" if waited else "")
-    return Row(began + at_s, "proof", words)
+    at_s, words = step.at_s or 0.0, f"{step.kind} {step.what}"
+    if step.verdict != "passed":
+        return Row(began + at_s, "failure", f"{step.kind}: {step.what}: {step.observed}")
+    if step.kind in ("inject", "trigger", "clear", "undo"):
+        return Row(began + at_s, "act", words)
+    if step.kind in ("expect", "settle") and step.after_s is not None:
+        words += f": after {step.after_s:.3f} s"
+    return Row(began + (step.so_at_s or at_s), "proof", words)
 
 
 def _mark(name: str, event: Event) -> str | None:
@@ -170,18 +173,17 @@ def _mark(name: str, event: Event) -> str | None:
 
 
 def _joined(rows: list[Row]) -> list[Row]:
-    """Routes of one update in one row."""
+    """Routes of one update in one row, and those that go together."""
     joined: list[Row] = []
     for row in rows:
         last = joined[-1] if joined else None
-        same = (
-            last is not None
-            and row.kind == last.kind == "update"
-            and (row.source, row.target) == (last.source, last.target)
-            and row.at - last.at < TOGETHER_S
-        )
-        if last is not None and same:
+        if last is not None and row.kind in JOINED and _together(last, row):
             joined[-1] = replace(last, words=f"{last.words}, {row.words}")
         else:
             joined.append(row)
-    return [replace(r, words=f"routing update: {r.words}") if r.kind == "update" else r for r in joined]
+    return [replace(row, words=JOINED.get(row.kind, "") + row.words) for row in joined]
+
+
+def _together(a: Row, b: Row) -> bool:
+    same = (a.kind, a.source, a.target) == (b.kind, b.source, b.target)
+    return same and b.at - a.at < TOGETHER_S

@@ -8,13 +8,14 @@ from dmvpn_lab.scenario.lanes import Lanes, Row
 from dmvpn_lab.scenario.timeline import Timeline
 from dmvpn_lab.spec.plan_types import Plan
 
-LANE, ROW, LEFT, TOP, MARGIN = 300, 24, 110, 84, 40
+LANE, ROW, LEFT, TOP, MARGIN = 340, 28, 110, 84, 40
 """Pixels: between two lanes, between two rows, before the first lane, above the first row, around."""
 LETTER = 6.7
 """Pixels of a letter, roughly."""
 SHOWN = 120
 """Letters of a row at the most."""
-ENCRYPTED, CLEAR, INK, FAINT, ACT, FAILED = "#1a7f37", "#bc4c00", "#1f2328", "#8c959f", "#0969da", "#cf222e"
+ENCRYPTED, CLEAR, ACT, PROOF, FAILED = "#1a7f37", "#bc4c00", "#0969da", "#8250df", "#cf222e"
+INK, FAINT = "#1f2328", "#8c959f"
 
 
 def svg(plan: Plan, timeline: Timeline) -> str:
@@ -62,7 +63,7 @@ def _row(
 ) -> None:
     _text(root, LEFT - 14, y + 4, f"{row.at - began:.3f} s", FAINT, "end")
     if row.kind in ("act", "proof", "failure"):
-        colour = {"act": ACT, "proof": ENCRYPTED, "failure": FAILED}[row.kind]
+        colour = {"act": ACT, "proof": PROOF, "failure": FAILED}[row.kind]
         sign = {"act": "\N{BLACK RIGHT-POINTING TRIANGLE}", "proof": "\N{CHECK MARK}",
                 "failure": "\N{BALLOT X}"}[row.kind]  # fmt: skip
         _line(root, (LEFT, y), (width - MARGIN, y), colour, dashes="2 5")
@@ -70,9 +71,7 @@ def _row(
     elif row.source in places and row.target in places and row.source != row.target:
         _message(root, row, places, y)
     else:
-        x = places.get(row.source, LEFT)
-        ElementTree.SubElement(root, "circle", cx=_n(x), cy=_n(y), r="4", fill=INK)
-        _label(root, x, y, row.words, INK)
+        _mark(root, row, places.get(row.source, LEFT), y, width)
 
 
 def _message(root: ElementTree.Element, row: Row, places: dict[str, float], y: float) -> None:
@@ -83,7 +82,15 @@ def _message(root: ElementTree.Element, row: Row, places: dict[str, float], y: f
     _head(root, b, y, 1 if b > a else -1, colour)
     if row.both:
         _head(root, a, y, 1 if a > b else -1, colour)
-    _label(root, (a + b) / 2, y, row.words, colour)
+    _label(root, (a + b) / 2, y - 9, row.words, colour)
+
+
+def _mark(root: ElementTree.Element, row: Row, x: float, y: float, width: int) -> None:
+    """A dot on a lane with its words beside it, on the side where there is room."""
+    ElementTree.SubElement(root, "circle", cx=_n(x), cy=_n(y), r="4", fill=INK)
+    wide = LETTER * min(len(row.words), SHOWN) + 10
+    right = x + 10 + wide < width - MARGIN / 2
+    _label(root, x + 10 + wide / 2 if right else x - 10 - wide / 2, y, row.words, INK)
 
 
 def _head(root: ElementTree.Element, x: float, y: float, way: int, colour: str) -> None:
@@ -93,7 +100,8 @@ def _head(root: ElementTree.Element, x: float, y: float, way: int, colour: str) 
 
 def _legend(root: ElementTree.Element, height: int) -> None:
     x, y = float(LEFT), height - MARGIN
-    for words, colour in (("encrypted", ENCRYPTED), ("in clear", CLEAR), ("what the scenario does", ACT)):
+    for words, colour in (("encrypted", ENCRYPTED), ("in clear", CLEAR),
+                          ("what the scenario does", ACT), ("what it proves", PROOF)):  # fmt: skip
         _line(root, (x, y - 4), (x + 30, y - 4), colour, width="2")
         _text(root, x + 38, y, words, colour, "start")
         x += 70 + LETTER * len(words)
@@ -104,7 +112,7 @@ def _label(root: ElementTree.Element, x: float, y: float, words: str, colour: st
     shown = words if len(words) <= SHOWN else words[: SHOWN - 1] + "…"
     wide = LETTER * len(shown) + 10
     ElementTree.SubElement(
-        root, "rect", x=_n(x - wide / 2), y=_n(y - 9), width=_n(wide), height="18", fill="white"
+        root, "rect", x=_n(x - wide / 2), y=_n(y - 7), width=_n(wide), height="14", fill="white"
     )
     _text(root, x, y + 4, shown, colour, "middle")
 

@@ -49,9 +49,9 @@ class Runner:
         self.timeline = Timeline(scenario.scenario, scenario.title, lab.plan.lab, time.time())
         self.acts = Acts(lab)
         self._lab, self._watch, self._steps, self._tell = lab, watch, scenario.steps, tell
-        self._since = self.timeline.began
+        self._since = self._zero = self.timeline.began
         self._leases = False
-        """The last act moved addresses."""
+        """After the last act addresses may be leased anew."""
 
     async def run(self) -> None:
         """The steps, and those that a failure leaves undone."""
@@ -60,7 +60,7 @@ class Runner:
             if not await self._step(number, step):
                 break
         for number in range(len(self.timeline.steps), len(self._steps)):
-            self._record(number, "not run", "", None, None, None)
+            self._record(number, "not run", "")
 
     def keep_what_was_told(self) -> None:
         """The events and routes of the run become part of its timeline."""
@@ -90,8 +90,8 @@ class Runner:
             seen = await self._look(condition)
             if seen.so:
                 for between in range(number, at):
-                    self._record(between, "not run", "", None, None, None)
-                self._record(at, "already", seen.words, time.time(), None, None)
+                    self._record(between, "not run", "")
+                self._record(at, "already", seen.words, time.time())
                 return False
         return True
 
@@ -105,8 +105,11 @@ class Runner:
             verdict: Verdict = "passed"
         except LabError as error:
             done, verdict = error.message, "failed"
-        self._since = began
-        return self._record(number, verdict, done, began, time.time() - began, None)
+        ended = time.time()
+        # A line's address changes with the last of many commands, what others do with the first.
+        moved = self._leases and not isinstance(step, model.Trigger)
+        self._since, self._zero = began, ended if moved else began
+        return self._record(number, verdict, done, began, ended, ended - began)
 
     async def _until(self, number: int, condition: Condition, within: float | None) -> bool:
         """Look until it is so or the deadline is over."""
@@ -120,8 +123,10 @@ class Runner:
             if seen.so or left_s <= 0:
                 break
             await self._watch.wait(min(STEP_S, left_s))
-        after_s = (seen.at or time.time()) - self._since if seen.so else None
-        return self._record(number, "passed" if seen.so else "failed", seen.words, began, after_s, deadline_s)
+        verdict: Verdict = "passed" if seen.so else "failed"
+        at = (seen.at or time.time()) if seen.so else None
+        after_s = None if at is None else at - self._zero
+        return self._record(number, verdict, seen.words, began, at, after_s, deadline_s)
 
     async def _all_the_time(self, number: int, condition: Condition, for_s: float, *, so: bool) -> bool:
         """Look again and again for so long; at least once."""
@@ -142,19 +147,23 @@ class Runner:
         return await conditions.look(condition, Scene(self._lab, self._watch, self._since))
 
     def _record(
-        self, number: int, verdict: Verdict, observed: str,
-        at: float | None, after_s: float | None, deadline_s: float | None,
+        self, number: int, verdict: Verdict, observed: str, began: float | None = None,
+        so_at: float | None = None, after_s: float | None = None, deadline_s: float | None = None,
     ) -> bool:  # fmt: skip
         """Keep and tell a result; whether the run goes on."""
         step = self._steps[number]
         result = StepResult(
             number + 1, str(step_word(step)), step.name or words.step(step), verdict, observed,
-            None if at is None else round(at - self.timeline.began, 3),
+            self._in_run(began), self._in_run(so_at),
             None if after_s is None else round(max(0.0, after_s), 3), deadline_s,
         )  # fmt: skip
         self.timeline.steps.append(result)
         self._tell(result)
         return verdict == "passed"
+
+    def _in_run(self, at: float | None) -> float | None:
+        """Seconds since the run began."""
+        return None if at is None else round(at - self.timeline.began, 3)
 
 
 def caused_by(steps: Sequence[Step], number: int) -> list[int]:

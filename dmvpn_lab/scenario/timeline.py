@@ -24,6 +24,8 @@ class StepResult:
     observed: str
     at_s: float | None
     """When it was begun, in seconds since the run began; None: not run."""
+    so_at_s: float | None
+    """When a condition was so, or an act was done, in seconds since the run began."""
     after_s: float | None
     """A condition: seconds from the act before it until it was so. An act: how long it took."""
     deadline_s: float | None

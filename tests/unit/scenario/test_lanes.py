@@ -73,19 +73,20 @@ def test_routes_of_one_neighbour_at_one_time_are_one_update() -> None:
              "192.168.2.0/24 via 10.0.0.12 dev tunnel0 table 8193",  # a shortcut, not an update
              "default via 172.16.1.254 dev eth1", "local 172.16.1.1 dev eth1 table local"]  # fmt: skip
     routes = [RouteChange(ZERO + n / 100, "spoke-a", line) for n, line in enumerate(lines)]
-    (one,) = rows(routes=routes)
-    assert one.words == "routing update: 192.168.0.0/24, 192.168.2.0/24, withdrawn 192.168.9.0/24"
+    one, gone = rows(routes=routes)
+    assert one.words == "routing update: 192.168.0.0/24, 192.168.2.0/24"
+    assert (gone.source, gone.target, gone.words) == ("spoke-a", "", "routes gone: 192.168.9.0/24")
     late = RouteChange(ZERO + 1, "spoke-a", lines[0])
-    assert len(rows(routes=[*routes, late])) == 2
+    assert len(rows(routes=[*routes, late])) == 3
 
 
 def test_acts_and_proofs_stand_at_their_times() -> None:
     steps = [
-        StepResult(1, "inject", "spoke-a: rekey", "passed", "done", 1.0, 0.5, None),
-        StepResult(2, "expect", "event x", "passed", "x", 1.5, 0.25, 60.0),
-        StepResult(3, "hold", "host-1 answers", "passed", "yes", 2.0, 3.0, 3.0),
-        StepResult(4, "expect", "never", "failed", "nothing", 5.0, None, 60.0),
-        StepResult(5, "undo", "all", "not run", "", None, None, None),
+        StepResult(1, "inject", "spoke-a: rekey", "passed", "done", 1.0, 1.5, 0.5, None),
+        StepResult(2, "expect", "event x", "passed", "x", 1.5, 1.25, 0.25, 60.0),
+        StepResult(3, "hold", "host-1 answers", "passed", "yes", 2.0, 5.0, 3.0, 3.0),
+        StepResult(4, "expect", "never", "failed", "nothing", 5.0, None, None, 60.0),
+        StepResult(5, "undo", "all", "not run", "", None, None, None, None),
     ]
     found = rows(steps=steps)
     assert [(round(r.at - ZERO, 3), r.kind) for r in found] == [
@@ -99,7 +100,7 @@ def test_the_hubs_are_in_the_middle() -> None:
 
 
 def test_the_picture_is_xml_with_a_line_for_each_message_in_the_colour_of_its_protection() -> None:
-    hostile = StepResult(1, "trigger", "<script>&\"'", "failed", "]]>", 0.5, None, None)
+    hostile = StepResult(1, "trigger", "<script>&\"'", "failed", "]]>", 0.5, None, None, None)
     timeline = Timeline("x", "<X>", "ipsec", ZERO, events=[UP, SENT, DOWN, {**SENT, "at": ZERO + 3}],
                         steps=[hostile])  # fmt: skip
     root = ElementTree.fromstring(picture.svg(IPSEC, timeline))
