@@ -137,11 +137,11 @@ class Runner:
             if seen.so != so or left_s <= 0:
                 break
             await self._watch.wait(min(STEP_S, left_s))
-        after_s = time.time() - began
-        words_seen = seen.words if seen.so == so or not for_s else f"after {after_s:.1f} s: {seen.words}"
-        return self._record(
-            number, "passed" if seen.so == so else "failed", words_seen, began, after_s, for_s
-        )
+        ended = time.time()
+        verdict: Verdict = "passed" if seen.so == so else "failed"
+        when = f"after {ended - began:.1f} s: " if verdict == "failed" and for_s else ""
+        took_s, of_s = ended - began, for_s or None
+        return self._record(number, verdict, when + seen.words, began, ended, took_s, of_s)
 
     async def _look(self, condition: Condition) -> Seen:
         return await conditions.look(condition, Scene(self._lab, self._watch, self._since))

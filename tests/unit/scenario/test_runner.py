@@ -132,6 +132,8 @@ def test_hold_fails_when_it_is_not_so_once(lab: FakeLab, tmp_path: Path) -> None
     assert timeline.passed
     assert timeline.steps[2].after_s is not None
     assert timeline.steps[2].after_s >= 0.2
+    assert timeline.steps[2].deadline_s == 0.2
+    assert all(0 <= (step.so_at_s or 0) - (step.at_s or 0) < 10 for step in timeline.steps)
     looks = iter([[], [ENTRY], [ENTRY], []])
     lab.on[("spoke-a", "nhrp")] = lambda: lab.tables.update({("spoke-a", "nhrp"): next(looks)})
     lab.on[PING] = lambda: None
