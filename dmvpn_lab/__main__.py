@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from dmvpn_lab.errors import EXIT_INTERRUPTED, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
@@ -18,6 +17,10 @@ WITH_THE_NODES = frozenset(
      "pytest", "adopt", "logs", "capture", "graph", "run"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
+STARTS = frozenset({"up", "pytest", "adopt", "run"})
+"""Those that make the machine run. To all others a machine that does not run has no lab."""
+GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
+"""Options of `graph` that take the next word."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
 
 
@@ -49,19 +52,39 @@ def _runs_here(argv: list[str]) -> bool:
     words = argv[: argv.index("--")] if "--" in argv else argv
     if not words or "--help" in words or words[0] not in WITH_THE_NODES or words[:2] == ["run", "--list"]:
         return True
-    return any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs()
+    if words[0] == "graph" and _names_a_topology(words[1:]):
+        return True
+    if any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs():
+        return True
+    return words[0] not in STARTS and os.geteuid() == 0 and not _machine_runs()
+
+
+def _machine_runs() -> bool:
+    from dmvpn_lab.machine import vm
+
+    return vm.find() is not None
+
+
+def _names_a_topology(words: list[str]) -> bool:
+    """Whether `graph` is to draw a topology, not a running lab: a word that no option takes."""
+    return any(
+        not word.startswith("-") and (i == 0 or words[i - 1] not in GRAPH_OPTIONS)
+        for i, word in enumerate(words)
+    )
 
 
 def _run_in_machine(argv: list[str]) -> int:
     from dmvpn_lab.machine import client, vm
+    from dmvpn_lab.machine.progress import Steps
 
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
     brought = _of_a_scenario(argv) if argv[0] == "run" else []
-    running = vm.ensure(say)
-    if argv[0] in ("up", "pytest", "run"):
-        how = "KVM" if running.accelerator == "kvm" else "emulated"
-        say(f"this kernel has no GRE or ESP: the lab runs in the machine (QEMU, {how})")
+    steps = Steps()
+    if argv[0] in STARTS:
+        steps("this kernel has no GRE or ESP: the lab runs in the machine, a small VM")
+    with steps.alive():
+        running = vm.ensure(steps)
     if argv[0] == "pytest":  # a program of the machine: what it writes here comes back
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
@@ -72,6 +95,8 @@ def _of_a_scenario(argv: list[str]) -> list[str]:
     """The topologies that scenario files name. A wrong file is told here, before any machine starts."""
     if any(word.partition("=")[0] == "--random" for word in argv):
         return []
+    from pathlib import Path
+
     from dmvpn_lab.scenario.load import read
 
     files = [Path(word) for word in argv[1:] if word.endswith((".yml", ".yaml")) and Path(word).is_file()]
@@ -81,13 +106,8 @@ def _of_a_scenario(argv: list[str]) -> list[str]:
 def _brought(argv: list[str]) -> list[str]:
     """Files that a suite reads without their being named: its configuration, or all of it."""
     named = [word.partition("::")[0] for word in argv[1:]]
-    tests = [name for name in named if Path(name).is_dir() or (name.endswith(".py") and Path(name).exists())]
+    tests = [n for n in named if os.path.isdir(n) or (n.endswith(".py") and os.path.exists(n))]
     return [*tests, *PYTEST_FILES] if tests else ["."]
-
-
-def say(text: str) -> None:
-    """One line of progress, apart from what the command prints."""
-    print(f"dmvpn-lab: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from dmvpn_lab.render import containerlab
 from dmvpn_lab.render.files import files
 from dmvpn_lab.running import RunningLab, watching
 from dmvpn_lab.spec import plan as planner
+from dmvpn_lab.spec.part import left_out, part
 from dmvpn_lab.spec.plan_types import Plan
 
 PACKAGE = Path(__file__).resolve().parent
@@ -46,22 +49,30 @@ def bundled_topologies() -> Path:
 def find_topology(name: str) -> Path:
     """A path as it is, or the bundled topology of that name. Raises UsageError."""
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # False for what is too long to be one
         return path
     bundled = bundled_topologies() / f"{name}.yml"
-    if bundled.is_file() and "/" not in name:
+    if os.path.isfile(bundled) and "/" not in name:
         return bundled
-    names = ", ".join(sorted(each.stem for each in bundled_topologies().glob("*.yml")))
-    raise UsageError(f"there is no topology {name!r}", hint=f"name a file, or one of: {names}")
+    names = sorted(each.stem for each in bundled_topologies().glob("*.yml"))
+    close = difflib.get_close_matches(name.removesuffix(".yml"), names, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UsageError(
+        f"there is no topology {name!r}", hint=f"{hint}name a file, or one of: {', '.join(names)}"
+    )
 
 
-async def up(topology: str, backend_name: str, progress: Progress) -> UpResult:
-    """Make the lab of a topology run. One that runs as it should is left alone.
+async def up(topology: str, backend_name: str, progress: Progress, only: Collection[str] = ()) -> UpResult:
+    """Make the lab of a topology run, or the part of it with `only` these routers.
 
-    A running lab whose topology has changed, or for which this version of the program writes
-    other files, is taken down and started anew.
+    One that runs as it should is left alone. A running lab whose topology has changed, or for which
+    this version of the program writes other files, is taken down and started anew.
     """
     plan = planner.read(find_topology(topology))
+    if only:
+        whole, plan = plan, part(plan, only)
+        progress("part", f"left out: {', '.join(left_out(whole, plan)) or 'nothing'}")
+    _require_runnable(plan, backend_name)
     chosen = backend(backend_name)
     rendered = files(plan)
     wanted = _fingerprint(plan, rendered)
@@ -81,6 +92,16 @@ async def up(topology: str, backend_name: str, progress: Progress) -> UpResult:
         folder.write_json(FINGERPRINT, wanted)
         folder.write_json("backend", backend_name)
     return UpResult(lab, True, time.monotonic() - began)
+
+
+def _require_runnable(plan: Plan, backend_name: str) -> None:
+    """Raises UsageError for a router of another image on a backend that has only ours."""
+    external = [node.name for node in plan.nodes if node.external is not None]
+    if external and backend_name != containerlab.NAME:
+        raise UsageError(
+            f"{', '.join(external)}: an external router runs with containerlab only, not on {backend_name}",
+            hint="--backend containerlab, or leave it out with --node-filter",
+        )
 
 
 def _fingerprint(plan: Plan, rendered: NodeFiles) -> str:

@@ -47,7 +47,7 @@ async def recovery(lab: RunningLab, watch: Watch, line: Line) -> AsyncIterator[S
     router = lab.plan.node(line.router)
     for tunnel in router.tunnels:
         zero = await _noticed(watch, router.name, tunnel.name, str(line.customer.ip))
-        hubs = lab.plan.members(tunnel.cloud, "hub")
+        hubs = lab.plan.ours(tunnel.cloud, "hub")
         for hub, at_hub in hubs:
             async for name, at in _steps(lab, watch, (hub, at_hub), (router, tunnel), line.customer.ip):
                 yield Step(router.name, tunnel.name, name, round(max(0.0, at - zero), 3))
@@ -60,7 +60,7 @@ async def moved(lab: RunningLab, line: Line) -> list[CheckResult]:
     new = str(line.customer.ip)
     for tunnel in router.tunnels:
         protocol_address = str(tunnel.address.ip)
-        for hub, at_hub in lab.plan.members(tunnel.cloud, "hub"):
+        for hub, at_hub in lab.plan.ours(tunnel.cloud, "hub"):
             entries = [
                 e["nbma"] for e in await lab.query(hub.name, "nhrp") if e["protocol"] == protocol_address
             ]

@@ -96,8 +96,8 @@ def affected(lab: RunningLab, node: str) -> list[Pair]:
     pairs = []
     for cloud in lab.plan.clouds:
         if cloud.ipsec is not None:
-            pairs += [(spoke, hub) for hub in lab.plan.members(cloud.name, "hub")
-                      for spoke in lab.plan.members(cloud.name, "spoke")
+            pairs += [(spoke, hub) for hub in lab.plan.ours(cloud.name, "hub")
+                      for spoke in lab.plan.ours(cloud.name, "spoke")
                       if node in (spoke[0].name, hub[0].name)]  # fmt: skip
     return pairs
 

@@ -46,6 +46,9 @@ class RunningLab:
         if node.kind != "router":
             routers = ", ".join(each.name for each in self.plan.routers())
             raise UsageError(f"{name} is no router", hint=f"routers: {routers}")
+        if node.external is not None:
+            hint = f"dmvpn-lab exec {name} -- COMMAND"
+            raise UsageError(f"{name} is external: it runs no agent", hint=hint)
         return node
 
     async def exec(self, node: str, *argv: str, timeout_s: float = 60.0) -> ExecResult:
@@ -195,7 +198,7 @@ async def watching(lab: RunningLab) -> AsyncIterator[Watch]:
         async with asyncio.TaskGroup() as group:
             begun: list[asyncio.Event] = []
             tasks = []
-            for router in lab.plan.routers():
+            for router in lab.plan.agents():
                 for follow in (watch.follow_agent, watch.follow_routes):
                     begun.append(asyncio.Event())
                     tasks.append(group.create_task(follow(router.name, begun[-1])))

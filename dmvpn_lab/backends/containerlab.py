@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from dmvpn_lab.backends import child, procfs
@@ -20,6 +21,8 @@ from dmvpn_lab.spec.plan_types import Plan
 PROGRAM = "containerlab"
 DEPLOYED = "containerlab"
 """In the lab's folder: the topology file that was deployed."""
+EXTERNAL = "external"
+"""In the lab's folder: the nodes whose image is not ours."""
 
 
 class ContainerlabBackend(DockerBackend):
@@ -41,6 +44,7 @@ class ContainerlabBackend(DockerBackend):
             await asyncio.to_thread(render.write, place, render.directory(plan, files, built))
             topology = place / render.topology_file(plan)
             folder.write_json(DEPLOYED, str(topology))
+            folder.write_json(EXTERNAL, _externals(plan))
             await _run([program, "deploy", "--topo", str(topology)], progress)
             await self._wait(plan, await self._pids(plan), progress)
         except BaseException:
@@ -55,6 +59,7 @@ class ContainerlabBackend(DockerBackend):
         try:
             folder.write_json("backend", self.name)
             folder.write_json(DEPLOYED, str(topology))
+            folder.write_json(EXTERNAL, _externals(plan))
             await self._wait(plan, pids, progress)
         except BaseException:
             folder.remove()  # ours alone; the lab stays as it was
@@ -72,13 +77,26 @@ class ContainerlabBackend(DockerBackend):
                     return LabFolder(lab).remove()
         return await super().down(lab)
 
+    def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:
+        """An external node is entered as it is: its image may have no setpriv, and other rights."""
+        if node in (LabFolder(lab).read_json(EXTERNAL) or ()):
+            return procfs.enter_argv(self._pid(lab, node), argv)
+        return super().enter_argv(lab, node, argv)
+
     async def _pids(self, plan: Plan) -> dict[str, int]:
         return {node.name: await asyncio.to_thread(self._inspect, plan.lab, node.name) for node in plan.nodes}
 
     async def _wait(self, plan: Plan, pids: dict[str, int], progress: Progress) -> None:
         self._remember(plan.lab, pids)
         console = functools.partial(self.console, plan.lab)
-        await procfs.wait_until_ready(pids, console, START_DEADLINE_S, progress)
+        external = _externals(plan)
+        ours = {name: pid for name, pid in pids.items() if name not in external}
+        await procfs.wait_until_ready(ours, console, START_DEADLINE_S, progress)
+
+
+def _externals(plan: Plan) -> list[str]:
+    """The nodes whose image is not ours: they never say that they are ready."""
+    return [node.name for node in plan.nodes if node.external is not None]
 
 
 def read_directory(folder: Path) -> Path:

@@ -26,8 +26,10 @@ class AdjacencyCheck:
                 continue
             for hub, at_hub in lab.plan.members(cloud.name, "hub"):
                 for spoke, at_spoke in lab.plan.members(cloud.name, "spoke"):
-                    yield await _one(lab, watch, cloud, hub.name, at_spoke.address.ip, spoke.name)
-                    yield await _one(lab, watch, cloud, spoke.name, at_hub.address.ip, hub.name)
+                    if hub.external is None:
+                        yield await _one(lab, watch, cloud, hub.name, at_spoke.address.ip, spoke.name)
+                    if spoke.external is None:
+                        yield await _one(lab, watch, cloud, spoke.name, at_hub.address.ip, hub.name)
 
 
 async def _one(

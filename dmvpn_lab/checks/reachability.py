@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 
@@ -37,6 +38,8 @@ def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
     """Which routers' hosts try to reach which: those whose routers get routes to each other's LAN."""
     hubs = [m for m in plan.members(cloud.name, "hub") if host_behind(plan, m[0])]
     spokes = [m for m in plan.members(cloud.name, "spoke") if host_behind(plan, m[0])]
+    if not plan.members(cloud.name, "hub"):
+        return []
     pairs = [pair for hub in hubs for spoke in spokes for pair in ((spoke, hub), (hub, spoke))]
     if len(spokes) <= ALL_PAIRS_UP_TO:
         pairs += itertools.permutations(spokes, 2)
@@ -73,6 +76,21 @@ def path(plan: Plan, cloud: CloudPlan, source: Member, target: Member) -> list[I
     if source[1].role == target[1].role == "spoke" and cloud.phase == 1:
         hops.append(plan.members(cloud.name, "hub")[0][1].address.ip)
     return [*hops, target[1].address.ip, address.ip]
+
+
+async def way(lab: RunningLab, router: NodePlan, target: str) -> dict[str, str]:
+    """How a router forwards a packet of the host behind it: `dev`, `gateway`, as ip-route(8) names them.
+
+    Empty: not at all. Without a host, how it sends a packet of its own."""
+    host, lan = host_behind(lab.plan, router), router.lan_interface()
+    argv = ["ip", "-json", "route", "get", target]
+    if host is not None and host.interfaces[0].address is not None and lan is not None:
+        argv += ["from", str(host.interfaces[0].address.ip), "iif", lan.name]
+    done = await lab.exec(router.name, *argv)
+    if done.exit_code != 0:
+        return {}
+    found: dict[str, str] = json.loads(done.stdout)[0]
+    return found
 
 
 async def _one(

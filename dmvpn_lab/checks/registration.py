@@ -21,7 +21,7 @@ class Registration:
     async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
         """One result for each spoke and hub of each cloud."""
         for cloud in lab.plan.clouds:
-            for hub, hub_tunnel in lab.plan.members(cloud.name, "hub"):
+            for hub, hub_tunnel in lab.plan.ours(cloud.name, "hub"):
                 for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
                     yield await _one(lab, watch, cloud, (hub, hub_tunnel), (spoke, tunnel))
 
@@ -40,8 +40,7 @@ async def _one(
     wanted = f"hold {cloud.holding_time_s}, {', '.join(sorted(flags))}"
 
     async def observe() -> tuple[bool, str]:
-        status = await lab.query(spoke.name, "status")
-        present = next(t["nbma"] for t in status["tunnels"] if t["interface"] == tunnel.name)
+        present = await _nbma(lab, spoke, tunnel)
         entries: list[NhrpEntry] = await lab.query(hub.name, "nhrp")
         entry = next((e for e in entries if e["protocol"] == str(tunnel.address.ip)), None)
         if entry is None:
@@ -52,3 +51,13 @@ async def _one(
 
     expected = f"{tunnel.address.ip} -> {spoke.name}'s NBMA address ({wanted})"
     return await awaited(Registration.name, spoke.name, expected, observe, watch, DEADLINE_S)
+
+
+async def _nbma(lab: RunningLab, spoke: NodePlan, tunnel: TunnelPlan) -> str | None:
+    """Where a spoke is: as its agent says; an external one has the address of the plan."""
+    if spoke.external is not None:
+        address = spoke.nbma_interface().address
+        return None if address is None else str(address.ip)
+    status = await lab.query(spoke.name, "status")
+    found: str | None = next(t["nbma"] for t in status["tunnels"] if t["interface"] == tunnel.name)
+    return found

@@ -13,7 +13,7 @@ from dmvpn_lab.backends import NAMES
 from dmvpn_lab.backends.state import running_labs
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli import diagnose, output
-from dmvpn_lab.cli.options import Json, LabName
+from dmvpn_lab.cli.options import Json, LabName, complete_backend, complete_topology
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, HostError, UsageError
 from dmvpn_lab.running import RunningLab
 
@@ -22,22 +22,37 @@ Junit = Annotated[Path | None, typer.Option("--junit", help="Write the results a
 
 def up(
     topology: Annotated[
-        str, typer.Argument(help="A topology file, or a bundled one's name.")
+        str,
+        typer.Argument(help="A topology file, or a bundled one's name.", autocompletion=complete_topology),
     ] = "hub-and-spoke",
-    backend: Annotated[str, typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.")] = "netns",
+    backend: Annotated[
+        str,
+        typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.", autocompletion=complete_backend),
+    ] = "netns",
     verify: Annotated[bool, typer.Option(help="Verify the lab once it runs.")] = True,
+    node_filter: Annotated[
+        str,
+        typer.Option(
+            help="Only these routers, with their hosts and the ISP router: hub,spoke-a.",
+            metavar="NODES",
+            show_default=False,
+        ),
+    ] = "",
     json: Json = False,
     junit: Junit = None,
 ) -> None:
     """Start the lab of a topology, or bring a running one up to it; then verify it."""
     _check_folder(junit)
-    code = asyncio.run(_up(topology, backend, verify, json, junit))
+    only = [name.strip() for name in node_filter.split(",") if name.strip()]
+    code = asyncio.run(_up(topology, backend, only, verify, json, junit))
     raise typer.Exit(code)
 
 
-async def _up(topology: str, backend: str, verify: bool, json: bool, junit: Path | None) -> int:
+async def _up(
+    topology: str, backend: str, only: list[str], verify: bool, json: bool, junit: Path | None
+) -> int:
     progress = output.Progress()
-    done = await controller.up(topology, backend, progress)
+    done = await controller.up(topology, backend, progress, only)
     lab = done.lab.plan.lab
     progress("up", f"{lab} runs" if done.started else f"{lab} ran already")
     return await _verify(done.lab, json, junit, progress) if verify else 0
@@ -45,10 +60,13 @@ async def _up(topology: str, backend: str, verify: bool, json: bool, junit: Path
 
 def down(
     lab: Annotated[str | None, typer.Argument(help="The lab; the only one that runs.")] = None,
+    named: LabName = None,
     every: Annotated[bool, typer.Option("--all", help="Every lab, whatever state it is in.")] = False,
 ) -> None:
     """Stop a lab and remove everything of it."""
-    labs = running_labs() if every else [lab or _only()]
+    if lab is not None and named not in (None, lab):
+        raise UsageError(f"{lab} and --lab {named} are two labs", hint="name one, or --all")
+    labs = running_labs() if every else [lab or named or _only()]
     for name in labs:
         found = asyncio.run(controller.down(name))
         output.console().print(f"{name}: {'removed' if found else 'was not running'}")

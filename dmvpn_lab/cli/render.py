@@ -12,37 +12,58 @@ import typer
 from dmvpn_lab import controller
 from dmvpn_lab.backends.containerlab import read_directory
 from dmvpn_lab.cli import output
+from dmvpn_lab.cli.options import complete_topology
 from dmvpn_lab.container import image as node_image
 from dmvpn_lab.errors import UsageError
-from dmvpn_lab.render import containerlab
+from dmvpn_lab.render import clabernetes, containerlab
 from dmvpn_lab.render.files import files
 from dmvpn_lab.spec import plan as planner
+from dmvpn_lab.spec.plan_types import Plan
 
 
 class Target(StrEnum):
     """What a lab can be rendered for."""
 
     containerlab = "containerlab"
+    clabernetes = "clabernetes"
 
 
 def render(
     topology: Annotated[
-        str, typer.Argument(help="A topology file, or a bundled one's name.")
+        str,
+        typer.Argument(help="A topology file, or a bundled one's name.", autocompletion=complete_topology),
     ] = "hub-and-spoke",
     to: Annotated[Target, typer.Option("--to", help="The program that is to run it.")] = Target.containerlab,
     out: Annotated[Path, typer.Option("--output", help="Directory to write.")] = Path("."),
     image: Annotated[str | None, typer.Option(help="Node image; the one of 'dmvpn-lab image build'.")] = None,
 ) -> None:
-    """Write a lab as a directory for containerlab."""
+    """Write a lab as a directory for containerlab, or as resources for clabernetes on Kubernetes."""
     path = controller.find_topology(topology)
     plan = planner.read(path)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is no directory", hint="name another")
-    written = containerlab.directory(plan, files(plan), image or node_image.reference())
+    chosen = image or node_image.reference()
+    if to is Target.clabernetes:
+        _for_clabernetes(plan, out, chosen, own_image=image is None)
+        return
+    written = containerlab.directory(plan, files(plan), chosen)
     written[containerlab.TOPOLOGY] = path.read_text(encoding="utf-8")
     containerlab.write(out, written)
     deploy = f"containerlab deploy --topo {out / containerlab.topology_file(plan)}"
     output.console().print(f"{out}: {len(written)} files\n  {deploy}\n  dmvpn-lab adopt {out}")
+
+
+def _for_clabernetes(plan: Plan, out: Path, image: str, *, own_image: bool) -> None:
+    """Write the file, and say what is different there."""
+    written = clabernetes.directory(plan, files(plan), image)
+    containerlab.write(out, written)
+    (name,) = written
+    lines = [f"{out / name}: {len(plan.nodes)} nodes", "on Kubernetes:"]
+    lines += [f"  - {difference}" for difference in clabernetes.DIFFERENCES]
+    if own_image:
+        lines.append(f"  - the workers must have {image}, or be told of another with --image")
+    lines.append(f"  kubectl apply -f {out / name}")
+    output.console().print("\n".join(lines), soft_wrap=True)
 
 
 def adopt(

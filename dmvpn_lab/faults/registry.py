@@ -76,10 +76,10 @@ def _address_change() -> Kind:
 
 def _of_a_moment(moment: Moment) -> Kind:
     def targets(plan: Plan) -> tuple[str, ...]:
-        wanted = [each for each in plan.routers()
+        wanted = [each for each in plan.agents()
                   if any(plan.cloud(tunnel.cloud).ipsec for tunnel in each.tunnels)]  # fmt: skip
         by_ipsec = moment.recovered_by.startswith(("ipsec-", "ike-"))
-        return tuple(each.name for each in (wanted if by_ipsec else plan.routers()))
+        return tuple(each.name for each in (wanted if by_ipsec else plan.agents()))
 
     def check(options: Options) -> None:
         _known(options, ("how",))
@@ -95,7 +95,8 @@ def _of_a_moment(moment: Moment) -> Kind:
 
 
 def _leased(plan: Plan) -> tuple[str, ...]:
-    return tuple(access.router for access in plan.access if access.dynamic)
+    ours = {node.name for node in plan.agents()}
+    return tuple(a.router for a in plan.access if a.dynamic and a.router in ours)
 
 
 def _wish(node: str, options: Options) -> address_change.Wish:

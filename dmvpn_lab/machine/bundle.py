@@ -34,8 +34,7 @@ def manifest(module: str | None, argv: Sequence[str], cwd: Path) -> Manifest:
         for part in PROJECT_PARTS:
             _add(found, PACKAGE.parent / part)
     for path in _named(module, argv, cwd):
-        if path.exists():
-            _add(found, path)
+        _add(found, path)
     total = sum(size for size, _ in found.values())
     if total > LIMIT:
         raise UsageError(
@@ -49,7 +48,8 @@ def outputs(module: str | None, argv: Sequence[str], cwd: Path) -> list[str]:
     """The files named on the command line of one of our commands, which it may write."""
     if module is None:
         return []
-    return [str(path) for path in _named(module, argv, cwd) if path.parent.is_dir() and not path.is_dir()]
+    named = _named(module, argv, cwd)
+    return [str(path) for path in named if os.path.isdir(path.parent) and not os.path.isdir(path)]
 
 
 def _named(module: str | None, argv: Sequence[str], cwd: Path) -> list[Path]:
@@ -75,18 +75,36 @@ def pack(paths: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, below: Path | None, expected: Sequence[str]) -> None:
-    """Write what the command wrote: the `expected` files, and what is not hidden `below` a folder."""
+def unpack(data: bytes, below: Path | None, expected: Sequence[str], sent: Manifest) -> list[str]:
+    """Write what the command wrote: the `expected` files, and what is not hidden `below` a folder.
+
+    A file that was `sent` and has been changed here since is kept; returns those.
+    """
+    kept = []
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             path = Path("/") / member.name
             allowed = str(path) in expected or (below is not None and _below(path, below))
             source = archive.extractfile(member) if allowed and member.isfile() else None
-            if source is not None:
+            if source is None:
+                continue
+            content = source.read()
+            if _changed_here(path, sent):
+                kept += [str(path)] if path.read_bytes() != content else []
+            else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary = path.with_name(f".{path.name}.part")
-                temporary.write_bytes(source.read())
+                temporary.write_bytes(content)
                 temporary.replace(path)
+    return kept
+
+
+def _changed_here(path: Path, sent: Manifest) -> bool:
+    """Whether a file is another than the one that travelled. One that was deleted may come back."""
+    if str(path) not in sent or not path.is_file():
+        return False
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns) != sent[str(path)]
 
 
 def _below(path: Path, folder: Path) -> bool:
@@ -97,10 +115,11 @@ def _below(path: Path, folder: Path) -> bool:
 
 
 def _add(found: Manifest, path: Path) -> None:
-    if path.is_file():
+    """A file, or all of a folder; nothing for a word that names none, however long it is."""
+    if os.path.isfile(path):
         status = path.stat()
         found[str(path)] = (status.st_size, status.st_mtime_ns)
-    elif path.is_dir():
+    elif os.path.isdir(path):
         for folder, folders, names in os.walk(path):
             folders[:] = sorted(n for n in folders if n not in LEFT_OUT and not n.startswith("."))
             for name in names:

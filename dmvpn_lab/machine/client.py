@@ -18,6 +18,7 @@ import termios
 import time
 import tty
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from dmvpn_lab.machine import bundle, wire
 from dmvpn_lab.machine.wire import Kind
 
 PASSED_ON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CI")
+LABS = "/run/dmvpn-lab/labs"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -37,6 +39,27 @@ def ping(port: int, token: str, timeout_s: float) -> bool:
             return wire.receive_frame(connection) is not None
     except (OSError, wire.WireError):
         return False
+
+
+def labs_in(port: int, token: str, timeout_s: float = 20.0) -> list[str]:
+    """The labs that run there; none when it does not answer."""
+    hello = {
+        **_greeting(token),
+        "module": None, "argv": ["ls", LABS], "path": [], "cwd": "/run", "directories": [LABS], "outputs": [],
+        "env": {}, "tty": False, "winsize": (24, 80), "files": {},
+    }  # fmt: skip
+    listed = b""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+            wire.send_json(connection, Kind.HELLO, hello)
+            while (frame := wire.receive_frame(connection)) is not None and frame[0] is not Kind.EXIT:
+                if frame[0] is Kind.NEED:
+                    wire.send_frame(connection, Kind.FILES, bundle.pack([]))
+                elif frame[0] is Kind.STDOUT:
+                    listed += frame[1]
+    except (OSError, wire.WireError):
+        return []
+    return listed.decode().split()
 
 
 def run(port: int, token: str, module: str | None, argv: Sequence[str], brought: Sequence[str] = ()) -> int:
@@ -72,7 +95,7 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
             wanted = [path for path in json.loads(answer[1]) if path in manifest]
             wire.send_frame(connection, Kind.FILES, bundle.pack(wanted))
             with _terminal(interactive):
-                return _relay(connection, below, outputs, interactive)
+                return _relay(connection, Writable(below, outputs, manifest), interactive)
         except (wire.WireError, ConnectionError) as error:
             raise HostError(
                 f"the machine went away: {error}", hint="the next command starts it again"
@@ -83,7 +106,23 @@ def _greeting(token: str) -> dict[str, Any]:
     return {"token": token, "clock": time.time(), "entropy": secrets.token_hex(64)}
 
 
-def _relay(connection: socket.socket, below: Path | None, outputs: Sequence[str], interactive: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """What a command may write here."""
+
+    below: Path | None
+    """What is not hidden in this folder."""
+    outputs: Sequence[str]
+    sent: bundle.Manifest
+    """What travelled: if it was changed here meanwhile it is kept."""
+
+    def take(self, written: bytes) -> None:
+        """Write what came back; say what was kept."""
+        for path in bundle.unpack(written, self.below, self.outputs, self.sent):
+            _write(2, f"dmvpn-lab: {path} was changed here meanwhile: kept as it is\n".encode())
+
+
+def _relay(connection: socket.socket, writable: Writable, interactive: bool) -> int:
     """Carry bytes both ways until the exit code comes."""
     waker_r, waker_w = socket.socketpair()
     waker_w.setblocking(False)
@@ -100,12 +139,12 @@ def _relay(connection: socket.socket, below: Path | None, outputs: Sequence[str]
                 if not data:
                     watched.remove(sys.stdin.fileno())
             if connection in ready:
-                code = _from_machine(connection, below, outputs)
+                code = _from_machine(connection, writable)
                 if code is not None:
                     return code
 
 
-def _from_machine(connection: socket.socket, below: Path | None, outputs: Sequence[str]) -> int | None:
+def _from_machine(connection: socket.socket, writable: Writable) -> int | None:
     frame = wire.receive_frame(connection)
     if frame is None:
         raise wire.WireError("no exit code came")
@@ -115,7 +154,7 @@ def _from_machine(connection: socket.socket, below: Path | None, outputs: Sequen
     elif kind is Kind.STDERR:
         _write(2, body)
     elif kind is Kind.WRITTEN:
-        bundle.unpack(body, below, outputs)
+        writable.take(body)
     elif kind is Kind.EXIT:
         return int(json.loads(body)["code"])
     return None

@@ -10,6 +10,7 @@ the rest. Facts of its own files, release 0.79.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping
@@ -20,16 +21,22 @@ import yaml
 
 from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.errors import LabError
+from dmvpn_lab.render import external
 from dmvpn_lab.render import node as render_node
 from dmvpn_lab.spec.plan_types import Plan
 
 MOUNT = "/opt/dmvpn-lab/node"
+HOSTNAME = "/etc/hostname"
+"""Docker's own, mounted."""
 READY = "/run/dmvpn-lab/ready"
 TOPOLOGY = "topology.yml"
 LAB_LABEL, NODE_LABEL, BACKEND_LABEL = "dmvpn-lab.lab", "dmvpn-lab.node", "dmvpn-lab.backend"
 NAME = "containerlab"
 INTERFACE = re.compile(r"[^\s/]{1,15}")
 NODE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+HEALTH_INTERVAL_S = 60
+"""Each look is a program that Docker starts in the container: many nodes that are looked at often
+keep an emulated processor from everything else."""
 CONTAINER_NAME_LIMIT = 63
 """Characters of a host name."""
 GIVEN_BY_DOCKER = frozenset(
@@ -55,11 +62,7 @@ def topology_file(plan: Plan) -> str:
 
 def directory(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, str]:
     """Relative path -> text. Raises LabError when containerlab would refuse it."""
-    found = {}
-    for node, texts in files.items():
-        for path, text in texts.items():
-            if path != "/etc/hostname":  # Docker's own, mounted
-                found[f"nodes/{node}{path}"] = text
+    found = {path: text for texts in mounted(files).values() for path, text in texts.items()}
     document = topology(plan, files, image)
     if wrong := problems(document, found):
         raise LabError("containerlab would refuse this lab:\n" + "\n".join(wrong))
@@ -67,13 +70,38 @@ def directory(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) ->
     return found
 
 
+def mounted(files: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Node -> path in the directory -> text, of the files that a node is given."""
+    return {
+        node: {f"nodes/{node}{path}": text for path, text in texts.items() if path != HOSTNAME}
+        for node, texts in files.items()
+    }
+
+
+def target(node: str, path: str) -> str:
+    """Where a file of the directory is in its node when it is mounted by itself."""
+    return MOUNT + path.removeprefix(f"nodes/{node}")
+
+
 def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, Any]:
     """The topology file as data."""
+    common = _defaults(image)
+    mixed = any(each.external is not None for each in plan.nodes)
+    nodes = {}
+    for each in plan.nodes:
+        if each.external is not None:
+            nodes[each.name] = external.entry(plan, each, each.external)
+        else:
+            own = _node(each.name, files[each.name])
+            nodes[each.name] = copy.deepcopy(common) | own if mixed else own
+        labels = {LAB_LABEL: plan.lab, NODE_LABEL: each.name, BACKEND_LABEL: NAME}
+        nodes[each.name]["labels"] = labels
     return {
         "name": plan.lab,
         "topology": {
-            "defaults": _defaults(image),
-            "nodes": {each.name: _node(plan.lab, each.name, files[each.name]) for each in plan.nodes},
+            # What another image must not have cannot be taken from it again: no defaults then.
+            **({} if mixed else {"defaults": common}),
+            "nodes": nodes,
             "links": [
                 {"endpoints": [f"{link.a.node}:{link.a.interface}", f"{link.b.node}:{link.b.interface}"]}
                 for link in plan.links
@@ -95,7 +123,7 @@ def _defaults(image: str) -> dict[str, Any]:
         "tmpfs": {"/run": "mode=755"},
         "healthcheck": {
             "test": ["CMD", "test", "-e", READY],
-            "interval": 10,
+            "interval": HEALTH_INTERVAL_S,
             "timeout": 10,
             "retries": 3,
             "start-period": 120,
@@ -103,10 +131,9 @@ def _defaults(image: str) -> dict[str, Any]:
     }
 
 
-def _node(lab: str, name: str, files: Mapping[str, str]) -> dict[str, Any]:
+def _node(name: str, files: Mapping[str, str]) -> dict[str, Any]:
     return {
         "binds": [f"nodes/{name}:{MOUNT}:ro"],
-        "labels": {LAB_LABEL: lab, NODE_LABEL: name, BACKEND_LABEL: NAME},
         "sysctls": json.loads(files[render_node.PATH])["sysctls"],
     }
 
@@ -122,19 +149,21 @@ def problems(document: Mapping[str, Any], files: Mapping[str, str]) -> list[str]
         settings = {**topology.get("defaults", {}), **(node or {})}
         if settings.get("restart-policy") != "no":
             found.append(f"node {name}: a restart policy brings it back without its links")
-        if settings.get("privileged") is not False:
+        if settings.get("privileged") is not False and MOUNT in str(settings.get("binds")):
             found.append(f"node {name}: privileged, unless it says false")
-        for bind in settings.get("binds", ()):
-            source = bind.partition(":")[0]
+        sources = [bind.partition(":")[0] for bind in settings.get("binds", ())]
+        sources += [settings["startup-config"]] if "startup-config" in settings else []
+        for source in sources:
             if not any(path.startswith(f"{source}/") or path == source for path in files):
                 found.append(f"node {name}: nothing to mount at {source}")
     seen: set[str] = set()
     for link in topology["links"]:
-        found += _link_problems(link["endpoints"], nodes, seen)
+        found += link_problems(link["endpoints"], nodes, seen)
     return found
 
 
-def _link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]) -> list[str]:
+def link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]) -> list[str]:
+    """What is wrong with one link, in words; `seen` are the ends of those before, and grows."""
     found = []
     if len(endpoints) != 2:
         found.append(f"link {endpoints}: {len(endpoints)} ends")

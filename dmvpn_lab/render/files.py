@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmvpn_lab.render import agent, dhcp, ipsec, node
+from dmvpn_lab.render import agent, dhcp, external, ipsec, node
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 
@@ -12,6 +12,8 @@ def files(plan: Plan) -> dict[str, dict[str, str]]:
 
 
 def _files(plan: Plan, each: NodePlan) -> dict[str, str]:
+    if each.external is not None:
+        return external.files(plan, each, each.external)
     found = {node.PATH: node.node(plan, each), "/etc/hostname": f"{each.name}\n"}
     if each.tunnels:
         found[agent.PATH] = agent.agent(plan, each)

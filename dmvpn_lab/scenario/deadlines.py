@@ -41,7 +41,7 @@ def _event_s(plan: Plan, condition: model.EventHappened) -> float:
     name = condition.event
     if name.startswith(("ipsec-", "ike-", "agent-", "state-", "tunnel-", "nbma-")):
         return IPSEC_DEADLINE_S
-    if name.startswith(("eigrp-", "resol", "shortcut-", "indication-", "purge-")):
+    if name.startswith(("eigrp-", "odr-", "resol", "shortcut-", "indication-", "purge-")):
         return routes_s(plan)
     if name == "peer-expired":
         return max(cloud.holding_time_s for cloud in plan.clouds) + REGISTER_DEADLINE_S

@@ -8,14 +8,14 @@ from typing import Any
 import yaml
 
 from dmvpn_lab import checks
-from dmvpn_lab.checks.reachability import pairs_of
+from dmvpn_lab.checks.reachability import host_behind, pairs_of
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import registry
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.scenario import model
 from dmvpn_lab.scenario.model import Scenario, Step
 from dmvpn_lab.scenario.rules import lasting
-from dmvpn_lab.spec.plan_types import Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, Plan
 
 UNDO_AT_ONCE = 0.5
 """How likely a fault that lasts is undone before the next; the others last until the end."""
@@ -69,13 +69,17 @@ def _says_something(check: str, plan: Plan) -> bool:
         case "encryption":
             return any(cloud.ipsec is not None for cloud in plan.clouds)
         case "resolution":
-            return any(cloud.phase != 1 for cloud in plan.clouds)
+            return any(cloud.phase != 1 and _two_spokes_with_a_host(plan, cloud) for cloud in plan.clouds)
         case "adjacency":
             return any(protocol(cloud.routing.protocol).exchanges_routes for cloud in plan.clouds)
         case "reachability":
             return any(pairs_of(plan, cloud) for cloud in plan.clouds
                        if protocol(cloud.routing.protocol).exchanges_routes)  # fmt: skip
     return True
+
+
+def _two_spokes_with_a_host(plan: Plan, cloud: CloudPlan) -> bool:
+    return sum(host_behind(plan, spoke) is not None for spoke, _ in plan.ours(cloud.name, "spoke")) > 1
 
 
 def dump(scenario: Scenario) -> str:

@@ -79,7 +79,7 @@ class Lanes:
         if name.startswith("regist"):
             yield from self._registration(at, node, name, event)
             return
-        if name.startswith("eigrp-neighbour-"):
+        if name.startswith(("eigrp-neighbour-", "odr-neighbour-")):
             state = name.rpartition("-")[2]
             yield self._message(at, "adjacency", self._peer(event["neighbour"]), node, f"adjacency {state}")
         elif name == "resolution-sent":

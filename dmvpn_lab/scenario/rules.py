@@ -149,4 +149,4 @@ def _node(plan: Plan, name: str, path: Path_) -> Iterator[Finding]:
 
 
 def _router(plan: Plan, name: str, path: Path_) -> Iterator[Finding]:
-    yield from _known("router", name, [node.name for node in plan.routers()], path)
+    yield from _known("router", name, [node.name for node in plan.agents()], path)

@@ -181,7 +181,7 @@ def caused_by(steps: Sequence[Step], number: int) -> list[int]:
 async def security(lab: RunningLab) -> list[Security]:
     """Every router's NBMA addresses and IPsec peers now."""
     found = []
-    for router in lab.plan.routers():
+    for router in lab.plan.agents():
         tunnels = (await lab.query(router.name, "status"))["tunnels"]
         peers = await lab.query(router.name, "ipsec") if _protected(lab, router.name) else []
         nbma = tuple(dict.fromkeys(str(each["nbma"]) for each in tunnels if each["nbma"]))

@@ -37,10 +37,19 @@ class InterfacePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingKey:
+    """What authenticates the packets of a routing protocol."""
+
+    mode: Literal["md5", "hmac-sha-256"]
+    secret: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingPlan:
     """The routing protocol of a cloud with its options."""
 
-    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"]
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "odr", "none"]
     hello_s: int
     dead_s: int
     """Without a hello for so long, a neighbour (RIP: a route) is lost."""
@@ -53,12 +62,18 @@ class RoutingPlan:
     """On the hub's tunnel; distance vector protocols."""
     next_hop_self: bool
     """The hub says that it is the next hop of what it heard from a spoke."""
-    stub: tuple[Literal["connected", "summary", "receive-only"], ...]
-    """What spokes announce; empty: they are no stubs. EIGRP."""
+    stub: tuple[str, ...]
+    """What spokes announce, in the words of `eigrp stub`; empty: they are no stubs. EIGRP."""
+    leaks: tuple[IPv4Network, ...]
+    """What stubs announce though they learned it."""
+    redistribute: tuple[Literal["connected", "static"], ...]
+    """What routers bring in from outside of EIGRP."""
     summaries: tuple[IPv4Network, ...]
     """What the hub announces instead of what is in it. EIGRP."""
     bandwidth_kbps: int
     bandwidth_percent: int
+    authentication: RoutingKey | None
+    """Of EIGRP."""
     spokes: int
     """How many there are: what a deadline depends on."""
 
@@ -67,6 +82,8 @@ class RoutingPlan:
 class IpsecPlan:
     """The protection of a cloud's tunnels."""
 
+    transform_set: str
+    """As the topology says it."""
     ike: Literal[1, 2]
     ike_proposal: str
     """In charon's words, as the next."""
@@ -128,6 +145,22 @@ class TunnelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalPlan:
+    """A router of another image."""
+
+    image: str
+    kind: str
+    """containerlab's."""
+    startup: str
+    """`ios`, `none`, or the text with its variables."""
+    startup_path: str | None
+    nbma_interface: str
+    """As the router itself calls it; so the next."""
+    lan_interface: str
+    exec: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     """One node: a router (hub or spoke), a host behind one, or the ISP router."""
 
@@ -136,6 +169,8 @@ class NodePlan:
     interfaces: tuple[InterfacePlan, ...]
     tunnels: tuple[TunnelPlan, ...]
     routes: tuple[Route, ...]
+    external: ExternalPlan | None = None
+    """None: the node image, and on a router our agent."""
 
     def interface(self, name: str) -> InterfacePlan:
         """The interface of that name; KeyError when there is none."""
@@ -223,6 +258,14 @@ class Plan:
     def routers(self) -> tuple[NodePlan, ...]:
         """All hubs and spokes, in the order of the file."""
         return tuple(node for node in self.nodes if node.kind == "router")
+
+    def agents(self) -> tuple[NodePlan, ...]:
+        """The routers that run our agent."""
+        return tuple(node for node in self.routers() if node.external is None)
+
+    def ours(self, cloud: str, role: Role) -> tuple[tuple[NodePlan, TunnelPlan], ...]:
+        """The members of a cloud in a role that run our agent."""
+        return tuple(member for member in self.members(cloud, role) if member[0].external is None)
 
     def members(self, cloud: str, role: Role) -> tuple[tuple[NodePlan, TunnelPlan], ...]:
         """The routers that join a cloud in a role, with their tunnel."""

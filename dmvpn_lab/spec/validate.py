@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from dmvpn_lab.errors import Problem, TopologyError
-from dmvpn_lab.spec import rules, rules_ipsec
+from dmvpn_lab.spec import rules, rules_external, rules_ipsec
 from dmvpn_lab.spec.load import Document, Path_, load
-from dmvpn_lab.spec.model import Cloud, Dhcp, Ipsec, Lab, Membership, Node, Routing, StaticMap
+from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Node, Routing, StaticMap
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -23,6 +23,7 @@ EXPECTED = {
     "tuple_type": "a list",
     "too_short": "one at the least",
 }
+RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_external.ALL)
 NAME_RULE = "lower-case letters, digits and hyphens, at most 32, beginning with a letter"
 
 
@@ -47,7 +48,7 @@ def validate(document: Document) -> Lab:
         if all(each["type"] == "extra_forbidden" for each in errors):
             lab = Lab.model_validate(_without(document.data, [_path(each["loc"]) for each in errors]))
     if lab is not None:
-        found += [problem for rule in (*rules.ALL, *rules_ipsec.ALL) for problem in rule(lab, document)]
+        found += [problem for rule in RULES for problem in rule(lab, document)]
     if lab is None or found:
         raise TopologyError(_in_order(found)) from None
     return lab
@@ -84,7 +85,7 @@ def _problem(document: Document, error: Any) -> Problem:
     if kind == "extra_forbidden":
         return document.problem(path, "unknown key", hint=_did_you_mean(document, path))
     if kind == "missing":
-        return document.problem(path, "this key is missing", expected=_description(path))
+        return document.problem(path, "this key is missing", expected=_description(path), hint=_choice(path))
     return document.problem(path, _given(document, path, error), expected=_expected(kind, context, error))
 
 
@@ -146,12 +147,22 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return Node
         case ("nodes", _, "nbma"):
             return Dhcp
+        case ("nodes", _, "external"):
+            return External
         case ("nodes", _, "clouds", _):
             return Membership
         case ("nodes", _, "clouds", _, "map", _):
             return StaticMap
         case _:
             return Lab
+
+
+def _choice(path: Path_) -> str | None:
+    """How a key of few words is written."""
+    fields = _section_at(path[:-1]).model_fields.values()
+    kind = next((field.annotation for field in fields if field.alias == path[-1]), None)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return " or ".join(f"`{path[-1]}: {word}`" for word in words) or None
 
 
 def _description(path: Path_) -> str | None:

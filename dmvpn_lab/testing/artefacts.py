@@ -62,7 +62,7 @@ def _shows(lab: RunningLab, node: NodePlan) -> list[tuple[str, Awaitable[str]]]:
     shows: list[tuple[str, Awaitable[str]]] = [
         (name, _output(lab, node.name, argv)) for name, argv in COMMANDS.items()
     ]
-    if node.tunnels:
+    if node.tunnels and node.external is None:
         shows += [(f"{query}.json", _answer(lab, node.name, query)) for query in answers.QUERIES]
         for name in dict.fromkeys(lab.plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels):
             routing = protocol(name)

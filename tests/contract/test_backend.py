@@ -87,6 +87,7 @@ def test_a_new_address_of_a_spoke_is_got_over_and_undone(dmvpn_lab: LiveLab) -> 
 def test_the_hub_works_at_the_address_that_docker0_has_on_the_host(dmvpn_lab: LiveLab) -> None:
     if dmvpn_lab.backend != "netns":
         assert "172.17.0.1" in Path("/proc/net/fib_trie").read_text()  # docker0's default
+    dmvpn_lab.check("registration")
     (hub,) = dmvpn_lab.show("hub", "status")["tunnels"]
     assert hub["nbma"] == "172.17.0.1"
     dmvpn_lab.must("spoke-a", "ping", "-c", "1", "-W", "5", "172.17.0.1")

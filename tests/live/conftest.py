@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import labs
+from tests.live import backends, labs
+
+collect_ignore = [] if "containerlab" in backends.HERE else ["test_external.py"]
+
+
+def pytest_report_header() -> str | None:
+    """Say what is left out."""
+    return backends.left_out()
 
 
 @pytest.fixture(scope="session")

@@ -118,9 +118,9 @@ def cli(*argv: str) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def up(path: Path) -> controller.UpResult:
+def up(path: Path, backend: str = "netns") -> controller.UpResult:
     """Start the lab of a topology file."""
-    return asyncio.run(controller.up(str(path), "netns", lambda phase, detail: print(f"{phase}: {detail}")))
+    return asyncio.run(controller.up(str(path), backend, lambda phase, detail: print(f"{phase}: {detail}")))
 
 
 def down(name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import time
@@ -61,12 +60,6 @@ def until_links(command: subprocess.Popen[str]) -> str:
 @pytest.mark.parametrize("moment", [0.15, 0.5, 0.85])
 def test_down_removes_what_a_controller_killed_at_any_moment_left(folder: Path, moment: float) -> None:
     killed_during_up(folder, moment * UP_S)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(20))
-def test_down_removes_what_is_left_of_twenty_random_moments(folder: Path, seed: int) -> None:
-    killed_during_up(folder, random.Random(seed).uniform(0.0, 1.2 * UP_S))
 
 
 def killed_during_up(folder: Path, after_s: float) -> None:

@@ -1,7 +1,4 @@
-"""Labs of plain nodes, run natively: no GRE is needed to fork, wire, enter and remove nodes.
-
-Tests marked `root` make namespaces and control groups; without root they are deselected.
-"""
+"""Labs of plain nodes, run natively: no GRE is needed to fork, wire, enter and remove nodes."""
 
 from __future__ import annotations
 
@@ -25,17 +22,6 @@ from dmvpn_lab.backends.netns import NetnsBackend
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.backends.plain import plain_files, plain_plan
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without root, leave out what needs it, and say so."""
-    if os.geteuid() == 0:
-        return
-    left_out = [item for item in items if item.get_closest_marker("root")]
-    if left_out:
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-        print(f"\ndeselected: {len(left_out)} tests that need root (namespaces, control groups)")
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_what_is_packed_comes_out_whole_with_its_time(user: Path, tmp_path: Path
 
 
 def test_files_below_the_working_folder_come_back(user: Path) -> None:
-    bundle.unpack(tar(**{f"{user}/new/report.txt": b"new", f"{user}/lab.yml": b"changed"}), user, [])
+    bundle.unpack(tar(**{f"{user}/new/report.txt": b"new", f"{user}/lab.yml": b"changed"}), user, [], {})
     assert (user / "new" / "report.txt").read_bytes() == b"new"
     assert (user / "lab.yml").read_bytes() == b"changed"
     assert sorted(path.name for path in user.iterdir()) == [".hidden", "lab.yml", "new", "sub"]
@@ -116,7 +116,7 @@ def test_files_below_the_working_folder_come_back(user: Path) -> None:
 
 def test_an_expected_file_comes_back_from_anywhere(user: Path) -> None:
     path = user.parent / "r.xml"
-    bundle.unpack(tar(**{str(path): b"<xml/>"}), None, [str(path)])
+    bundle.unpack(tar(**{str(path): b"<xml/>"}), None, [str(path)], {})
     assert path.read_bytes() == b"<xml/>"
 
 
@@ -127,18 +127,18 @@ def test_an_expected_file_comes_back_from_anywhere(user: Path) -> None:
 )  # fmt: skip
 def test_what_is_outside_or_hidden_is_never_written(user: Path, name: str) -> None:
     before = {path: path.read_bytes() for path in user.parent.rglob("*") if path.is_file()}
-    bundle.unpack(tar(**{name.format(user=user, parent=user.parent): b"evil"}), user, [])
+    bundle.unpack(tar(**{name.format(user=user, parent=user.parent): b"evil"}), user, [], {})
     assert {path: path.read_bytes() for path in user.parent.rglob("*") if path.is_file()} == before
 
 
 def test_of_one_of_our_commands_only_what_was_named_comes_back(user: Path) -> None:
-    bundle.unpack(tar(**{f"{user}/lab.yml": b"evil"}), None, [str(user / "other")])
+    bundle.unpack(tar(**{f"{user}/lab.yml": b"evil"}), None, [str(user / "other")], {})
     assert (user / "lab.yml").read_text() == "lab: x"
 
 
 def test_in_a_system_folder_nothing_comes_back(monkeypatch: pytest.MonkeyPatch, user: Path) -> None:
     monkeypatch.setattr(bundle, "SYSTEM", bundle.SYSTEM | {str(user)})
-    bundle.unpack(tar(**{f"{user}/lab.yml": b"evil"}), user, [])
+    bundle.unpack(tar(**{f"{user}/lab.yml": b"evil"}), user, [], {})
     assert (user / "lab.yml").read_text() == "lab: x"
 
 
@@ -149,5 +149,34 @@ def test_links_and_devices_are_never_made(user: Path, kind: bytes) -> None:
         member = tarfile.TarInfo(f"{user}/link")
         member.type, member.linkname = kind, "/etc/passwd"
         archive.addfile(member)
-    bundle.unpack(buffer.getvalue(), user, [])
+    bundle.unpack(buffer.getvalue(), user, [], {})
     assert not os.path.lexists(user / "link")
+
+
+def test_a_file_that_was_changed_here_while_the_command_ran_is_kept(user: Path) -> None:
+    sent = bundle.manifest(None, ["python3", "lab.yml", "sub"], user)
+    (user / "lab.yml").write_text("lab: edited")
+    data = tar(**{f"{user}/lab.yml": b"lab: x", f"{user}/sub/part.txt": b"written"})
+    assert bundle.unpack(data, user, [], sent) == [str(user / "lab.yml")]
+    assert (user / "lab.yml").read_text() == "lab: edited"
+    assert (user / "sub" / "part.txt").read_text() == "written"
+
+
+def test_an_edit_that_came_back_as_it_is_is_not_worth_a_word(user: Path) -> None:
+    sent = bundle.manifest(None, ["python3", "lab.yml"], user)
+    (user / "lab.yml").write_text("lab: edited")
+    assert bundle.unpack(tar(**{f"{user}/lab.yml": b"lab: edited"}), user, [], sent) == []
+
+
+def test_a_file_that_was_deleted_here_meanwhile_comes_back_if_the_command_wrote_it(user: Path) -> None:
+    sent = bundle.manifest(None, ["python3", "lab.yml"], user)
+    (user / "lab.yml").unlink()
+    assert bundle.unpack(tar(**{f"{user}/lab.yml": b"written"}), user, [], sent) == []
+    assert (user / "lab.yml").read_text() == "written"
+
+
+@pytest.mark.parametrize("module", [OURS, None])
+def test_a_word_too_long_for_a_file_name_is_just_a_word(user: Path, module: str | None) -> None:
+    argv = ["pytest", "x" * 5000]
+    assert named(argv, user, module) == set()
+    assert bundle.outputs(module, ["pytest", "no-folder/" + "x" * 5000], user) == []

@@ -1,0 +1,72 @@
+"""`kill -9` of the controller at random moments of `up` and of `down`: the next `down` leaves nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dmvpn_lab.testing import Labs, LiveLab
+from tests.live import kills, labs
+from tests.live.backends import CONTAINERS, HERE
+
+pytestmark = [pytest.mark.live, pytest.mark.long]
+LAB = "test-kills"
+NO_ROUTING = (
+    "{protocol: eigrp, asn: 1, split-horizon: false, bandwidth: 1000}",
+    "{protocol: none}",
+)
+
+
+@pytest.fixture(scope="module", params=HERE)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each backend of this host."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def topology(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lab of the deck's size."""
+    return labs.topology(tmp_path_factory.mktemp("kills"), "hub-and-spoke", LAB, NO_ROUTING)
+
+
+@pytest.fixture(scope="module")
+def up_s(backend: str, topology: Path) -> float:
+    """How long `up` takes here."""
+    return kills.until_settled(topology, LAB, backend)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_down_leaves_nothing_of_an_up_that_was_killed(
+    backend: str, topology: Path, up_s: float, seed: int
+) -> None:
+    kills.killed_during_up(topology, LAB, backend, kills.moment(seed, up_s))
+
+
+@pytest.mark.parametrize("seed", range(10, 20))
+def test_down_leaves_nothing_of_a_lab_whose_down_was_killed(
+    backend: str, topology: Path, up_s: float, seed: int
+) -> None:
+    kills.killed_during_down(topology, LAB, backend, kills.moment(seed, kills.DOWN_S[backend]))
+
+
+@pytest.mark.parametrize("other", CONTAINERS)
+def test_two_labs_on_two_backends_do_not_meet(dmvpn_labs: Labs, tmp_path: Path, other: str) -> None:
+    """The same addresses in both, one torn down beside the other."""
+    first, second = (labs.topology(tmp_path, "hub-and-spoke", name) for name in ("test-left", "test-right"))
+    with dmvpn_labs.running(str(first), "netns") as left:
+        with dmvpn_labs.running(str(second), other) as right:
+            left.verify()
+            right.verify()
+            moved = right.address_change("spoke-a", "172.16.1.77/24")
+            assert moved.after_s("registered") > 0
+            assert bindings(left) == {"172.16.1.1", "172.16.2.1"}
+            assert bindings(right) == {"172.16.1.77", "172.16.2.1"}
+        assert kills.left_behind("test-right", other) == []
+        left.verify()
+
+
+def bindings(lab: LiveLab) -> set[str]:
+    """The NBMA addresses in the hub's cache."""
+    return {entry["nbma"] for entry in lab.show("hub", "nhrp")}
