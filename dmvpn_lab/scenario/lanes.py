@@ -80,8 +80,11 @@ class Lanes:
             yield from self._registration(at, node, name, event)
             return
         if name.startswith(("eigrp-neighbour-", "odr-neighbour-")):
-            state = name.rpartition("-")[2]
-            yield self._message(at, "adjacency", self._peer(event["neighbour"]), node, f"adjacency {state}")
+            peer = self._peer(event["neighbour"])
+            if name.endswith("-up"):
+                yield self._message(at, "adjacency", peer, node, "adjacency up")
+            else:
+                yield Row(at, "mark", f"adjacency with {peer} down: {event['reason']}", node)
         elif name == "resolution-sent":
             peer = self._peer(event["nhs"])
             yield self._message(at, "resolution", node, peer, f"NHRP resolution request {event['protocol']}")

@@ -44,6 +44,12 @@ def test_the_order_of_the_decks_last_slide_is_drawn_between_spoke_and_hub() -> N
     assert all(row.encrypted for row in found)
 
 
+def test_a_neighbour_that_is_lost_is_told_in_one_lane() -> None:
+    (row,) = rows(event(1, "hub", "eigrp-neighbour-down", neighbour="10.0.0.11", reason="hold time"))
+    assert (row.source, row.target) == ("hub", "")
+    assert row.words == "adjacency with spoke-a down: hold time"
+
+
 def test_what_is_said_without_an_sa_is_in_clear() -> None:
     late = {**SENT, "at": ZERO + 2.5}
     assert [row.encrypted for row in rows(SENT)] == [False]
