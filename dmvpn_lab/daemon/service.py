@@ -332,6 +332,8 @@ class Service:
                     self._phase_3.change(self._ports.get(interface), action)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
+                    if name == "registered" and self._protocols is not None:
+                        self._protocols.peers_changed(facts["interface"])
 
     def _flush(self) -> None:
         """Hand the collected neighbours to the kernel, and its verdicts to the core."""

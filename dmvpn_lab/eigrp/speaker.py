@@ -100,6 +100,14 @@ class Speaker:
             self.topology.withdraw(prefix, (name, NONE))
         return self._finish(now)
 
+    def peers_changed(self, name: str, now: float) -> list[Action]:
+        """Somebody new hears us: say hello before our turn, so that no hold time runs out."""
+        link = self.links.get(name)
+        if link is None or link.config.passive:
+            return []
+        link.hello_soon(now)
+        return self.tick(now)
+
     def _restarted(self, now: float) -> None:
         """Once every neighbour has said all, it is our turn: what we leave out, they forget."""
         waiting = any(not n.ended for link in self.links.values() for n in link.neighbours.values())
