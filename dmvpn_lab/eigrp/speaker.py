@@ -20,7 +20,6 @@ from dmvpn_lab.eigrp.constants import (
     GOODBYE_K,
     RETRIES,
     SIA_HALF_S,
-    UNREACHABLE,
     Flag,
     Opcode,
     RouteFlag,
@@ -200,6 +199,7 @@ class Speaker:
         if neighbour is None:
             neighbour = self._discover(link, source, now)
         neighbour.hold_s, neighbour.stub = said.hold_s, said.stub
+        neighbour.wide = link.config.wide and said.wide
         self._timers.set(("hold", neighbour.peer), now + neighbour.hold_s)
         if said.sequence is not None:
             named = link.config.address.ip in said.sequence.addresses
@@ -235,7 +235,7 @@ class Speaker:
         for entry in self.topology:
             route = announce.route_of(entry.prefix, self.topology, self.config, link.config)
             # While a computation runs, a newcomer that was not asked must not build on what it knows.
-            if not entry.active and route.metric.delay < UNREACHABLE:
+            if not entry.active and route.metric.reachable:
                 routes.append(route)
                 link.announced.add(entry.prefix)
         link.enqueue(neighbour, Opcode.UPDATE, routes, Flag.END_OF_TABLE)
@@ -269,7 +269,7 @@ class Speaker:
         peer = neighbour.peer
         link.forget(neighbour)
         fresh = Neighbour(link.name, neighbour.address, neighbour.number, neighbour.hold_s, neighbour.since,
-                          stub=neighbour.stub)  # fmt: skip
+                          stub=neighbour.stub, wide=neighbour.wide)  # fmt: skip
         if packet.flags & Flag.RESTART:
             fresh.stale = {entry.prefix for entry in self.topology if peer in entry.paths}
             link.neighbours[peer[1]] = fresh
@@ -287,7 +287,7 @@ class Speaker:
             for route in packet.routes:
                 self._sia.answered(route.prefix, neighbour.peer)
             return
-        for route in packet.routes:
+        for route in neighbour.spoken(packet.routes):
             neighbour.stale.discard(route.prefix)
             entry = self.topology.entries.get(route.prefix)
             if packet.opcode == Opcode.SIA_QUERY and entry is not None and entry.active:
@@ -335,7 +335,7 @@ class Speaker:
         if opcode == Opcode.UPDATE and entry is not None and entry.active:
             return None  # who was asked knows; all will hear how it ended
         route = announce.route_of(prefix, self.topology, self.config, link.config)
-        if route.metric.delay < UNREACHABLE:
+        if route.metric.reachable:
             link.announced.add(prefix)
         elif opcode == Opcode.UPDATE:
             if prefix not in link.announced:
@@ -375,7 +375,7 @@ class Speaker:
         routes = [announce.route_of(p, self.topology, self.config, link.config) for p in prefixes]
         if not neighbour.up:  # it would not be asked before the distance grows, so it must know none
             routes = [replace(route, metric=route.metric.withdrawn()) for route in routes]
-        link.announced |= {r.prefix for r in routes if r.metric.delay < UNREACHABLE}
+        link.announced |= {r.prefix for r in routes if r.metric.reachable}
         link.enqueue(neighbour, Opcode.REPLY, routes)
 
     def _summarize(self, changed: Iterable[IPv4Network]) -> None:
