@@ -83,6 +83,11 @@ class Eigrp:
             case _:
                 return views.traffic(self._speaker)
 
+    def peers_changed(self, name: str) -> None:
+        """Somebody new gets a tunnel's multicast, or we are heard again."""
+        self._carry_out(self._speaker.peers_changed(name, self._loop.time()))
+        self._alarm.set()
+
     # --- interfaces -----------------------------------------------------------------------------------
 
     def _interfaces_changed(self) -> None:

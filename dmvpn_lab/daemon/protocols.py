@@ -31,9 +31,10 @@ class Protocols:
         return None if self._eigrp is None else self._eigrp.query(name)
 
     def peers_changed(self, interface: str) -> None:
-        """Somebody new gets a tunnel's multicast."""
-        if self._odr is not None:
-            self._odr.peers_changed(interface)
+        """Somebody new gets a tunnel's multicast, or an NHS has bound a new address of ours."""
+        for each in (self._eigrp, self._odr):
+            if each is not None:
+                each.peers_changed(interface)
 
     def close(self) -> None:
         """Stop; routes stay in the kernel."""

@@ -17,7 +17,15 @@ from ipaddress import IPv4Address, IPv4Network
 from dmvpn_lab.eigrp.actions import Send
 from dmvpn_lab.eigrp.authentication import KeySequence, seal
 from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
-from dmvpn_lab.eigrp.constants import GROUP, HEADER_LENGTH, SOFTWARE, WIDE_SOFTWARE, Flag, Opcode
+from dmvpn_lab.eigrp.constants import (
+    GROUP,
+    HEADER_LENGTH,
+    NEWCOMERS_S,
+    SOFTWARE,
+    WIDE_SOFTWARE,
+    Flag,
+    Opcode,
+)
 from dmvpn_lab.eigrp.dual import Peer
 from dmvpn_lab.eigrp.neighbour import Message, Neighbour
 from dmvpn_lab.eigrp.packet import Packet, encode
@@ -99,6 +107,11 @@ class Link:
             tlvs.append(StubInfo(self._stub))
         flags = Flag.RESTART if self.restarting else 0
         return self._send(GROUP, Packet(Opcode.HELLO, self._asn, flags, tlvs=(*tlvs, *extra)))
+
+    def hello_soon(self, now: float) -> None:
+        """The next hello now, but one in NEWCOMERS_S at most: it goes to all, however many are new."""
+        due = max(now, self.last_hello + NEWCOMERS_S)
+        self._timers.set(("hello", self.name), min(due, self._timers.get(("hello", self.name)) or due))
 
     def tell(self, address: IPv4Address, *tlvs: Tlv) -> Send:
         """A hello to one neighbour only."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.eigrp import announce, entrance, hello
-from dmvpn_lab.eigrp.actions import Action, InstallRoute, NextHop, Notify, RemoveRoute
+from dmvpn_lab.eigrp.actions import Action, Notify
 from dmvpn_lab.eigrp.authentication import KeySequence
 from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.eigrp.constants import (
@@ -25,6 +25,7 @@ from dmvpn_lab.eigrp.constants import (
     RouteFlag,
 )
 from dmvpn_lab.eigrp.dual import EVENTS, Event, Peer, Topology
+from dmvpn_lab.eigrp.installed import Installed
 from dmvpn_lab.eigrp.link import Link, Sequencer
 from dmvpn_lab.eigrp.neighbour import Neighbour
 from dmvpn_lab.eigrp.packet import Packet
@@ -57,7 +58,7 @@ class Speaker:
         self._timers = Timers()
         self._sequencer = Sequencer(sequence)
         self._key_sequence = KeySequence(offset_s)
-        self._installed: dict[IPv4Network, tuple[NextHop, ...]] = {}
+        self._installed = Installed()
         self._sia = Stuck()
         self._number = 0
         self._restarting = restarting
@@ -98,6 +99,14 @@ class Speaker:
         for prefix in announce.own_routes(link.config, self.config.router_id):
             self.topology.withdraw(prefix, (name, NONE))
         return self._finish(now)
+
+    def peers_changed(self, name: str, now: float) -> list[Action]:
+        """Somebody new hears us: say hello before our turn, so that no hold time runs out."""
+        link = self.links.get(name)
+        if link is None or link.config.passive:
+            return []
+        link.hello_soon(now)
+        return self.tick(now)
 
     def _restarted(self, now: float) -> None:
         """Once every neighbour has said all, it is our turn: what we leave out, they forget."""
@@ -359,7 +368,7 @@ class Speaker:
             for prefix, peer in out.replies:
                 replies.setdefault(peer, {})[prefix] = None
             self._summarize(out.changed)
-        self._install(changed)
+        self._actions += self._installed.changes(changed, self.topology)
         for peer, prefixes in replies.items():
             self._reply(peer, prefixes)
         for link in self.links.values():
@@ -384,13 +393,3 @@ class Speaker:
                 parts = announce.refresh_summary(summary, self.topology)
                 for link in self.links.values():
                     link.updates |= parts
-
-    def _install(self, changed: Iterable[IPv4Network]) -> None:
-        for prefix in changed:
-            hops = announce.next_hops(self.topology.entries.get(prefix))
-            if hops is None:
-                if self._installed.pop(prefix, None) is not None:
-                    self._actions.append(RemoveRoute(prefix))
-            elif self._installed.get(prefix) != hops:
-                self._installed[prefix] = hops
-                self._actions.append(InstallRoute(prefix, hops))
