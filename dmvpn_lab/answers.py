@@ -11,6 +11,7 @@ The socket is a UNIX stream socket; every message is one line of JSON.
 
 `at` is the wall clock in seconds, taken once when the event happened. The queries are
 `nhrp`, `nhs`, `multicast`, `ipsec`, `counters`, `status`; all but `status` and `counters` return lists.
+`odr` returns null on a router that runs no ODR.
 On a router that runs EIGRP there are `eigrp-neighbors`, `eigrp-topology` and `eigrp-traffic` besides;
 on others they return null.
 """
@@ -22,7 +23,7 @@ from typing import TypedDict
 VERSION = 1
 
 QUERIES = (
-    "nhrp", "nhs", "multicast", "ipsec", "counters", "status",
+    "nhrp", "nhs", "multicast", "ipsec", "counters", "status", "odr",
     "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
 )  # fmt: skip
 COMMANDS = ("clear",)
@@ -60,6 +61,8 @@ EVENTS = (
     "ipsec-conflict",  # nbma, identities: two peers behind one address; only one of them gets traffic
     "eigrp-neighbour-up",  # interface, neighbour
     "eigrp-neighbour-down",  # interface, neighbour, reason
+    "odr-neighbour-up",  # interface, neighbour, device
+    "odr-neighbour-down",  # interface, neighbour, reason
 )
 """Every event name that the agent emits, with its facts besides `event` and `at`."""
 
@@ -217,4 +220,23 @@ class EigrpTraffic(TypedDict):
     """Answer to `eigrp-traffic`."""
 
     asn: int
+    counters: dict[str, int]
+
+
+class OdrNeighbour(TypedDict):
+    """A router whose CDP packets are heard."""
+
+    interface: str
+    address: str
+    device: str
+    hold_s: float
+    """Until it is given up."""
+    prefixes: list[str]
+    """What is reached through it."""
+
+
+class OdrStatus(TypedDict):
+    """Answer to `odr`."""
+
+    neighbours: list[OdrNeighbour]
     counters: dict[str, int]

@@ -7,15 +7,13 @@ Each rests on the one before, so what comes after a broken link tells nothing an
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from dmvpn_lab import charon_log
 from dmvpn_lab.checks.adjacency import adjacent
-from dmvpn_lab.checks.encryption import shared
-from dmvpn_lab.checks.reachability import host_behind
+from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
+from dmvpn_lab.checks.reachability import host_behind, way
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.render.identity import identity
 from dmvpn_lab.routing import protocol
@@ -26,6 +24,17 @@ LOG = "/run/dmvpn-lab/log/charon.log"
 LOG_LINES = "600"
 """A minute or two, for charon tells of each DPD message."""
 WHOLE = "whole"
+REFUSED = {
+    "auth-missing": "without authentication",
+    "auth-off": "with authentication, which is off here",
+    "auth-other-key-id": "with another key ID",
+    "auth-other-type": "with another type of authentication",
+    "auth-replayed": "that were replayed",
+    "auth-wrong-digest": "with a wrong digest: the keys differ",
+    "k-value-mismatch": "with other K-values",
+    "other-asn": "of another AS",
+}
+"""Counters of EIGRP -> what was wrong with the packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +130,12 @@ async def _underlay(pair: Pair) -> Broken | None:
 
 async def _ipsec(pair: Pair) -> Broken | None:
     """IKE and SA: charon's own list tells one from the other, its log tells why."""
-    if pair.cloud.ipsec is None or await shared(pair.lab, pair.spoke.name, pair.hub.name):
+    if pair.cloud.ipsec is None:
         return None
+    if await shared(pair.lab, pair.spoke.name, pair.hub.name):
+        others = await rivals(pair.lab, pair.spoke.name, pair.hub.name)
+        look = f"dmvpn-lab show {pair.hub.name} ipsec"
+        return Broken("SA", behind_one_address(others), look) if others else None
     look_at = f"dmvpn-lab exec {pair.spoke.name} -- tail -n 40 {LOG}"
     for node in (pair.spoke, pair.hub):
         listed = await pair.lab.exec(node.name, "swanctl", "--list-sas")
@@ -178,8 +191,23 @@ async def _adjacency(pair: Pair) -> Broken | None:
         up, seen = await adjacent(pair.lab, pair.cloud, node.name, neighbour.address.ip)
         if not up:
             argv = " ".join(f"'{word}'" if " " in word else word for word in routing.show_argv())
-            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab exec {node.name} -- {argv}")
+            shown = "eigrp neighbors" if routing.name == "eigrp" else routing.name
+            look_at = f"exec {node.name} -- {argv}" if argv else f"show {node.name} {shown}"
+            seen += await _why_not_adjacent(pair, routing.name)
+            return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab {look_at}")
     return None
+
+
+async def _why_not_adjacent(pair: Pair, protocol_name: str) -> str:
+    """What EIGRP counted of packets that it did not believe."""
+    if protocol_name != "eigrp":
+        return ""
+    told = ""
+    for node in (pair.hub, pair.spoke):
+        counters = (await pair.lab.query(node.name, "eigrp-traffic"))["counters"]
+        for name in (each for each in sorted(REFUSED) if counters.get(each)):
+            told += f"; {node.name}: {counters[name]} packets {REFUSED[name]}"
+    return told
 
 
 async def _route(pair: Pair) -> Broken | None:
@@ -189,12 +217,9 @@ async def _route(pair: Pair) -> Broken | None:
         lan = far.lan_interface()
         if lan is None or lan.address is None:
             continue
-        shown: list[dict[str, Any]] = json.loads(
-            await pair.lab.must(node.name, "ip", "-json", "route", "get", str(lan.address.ip))
-        )
-        device = shown[0].get("dev")
+        device = (await way(pair.lab, node, str(lan.address.ip))).get("dev")
         if device != tunnel.name:
-            evidence = f"{node.name} sends packets for {far.name}'s LAN out of {device}"
+            evidence = f"{node.name} sends packets for {far.name}'s LAN out of {device or 'no interface'}"
             return Broken("route", evidence, f"dmvpn-lab show {node.name} routes")
     return None
 

@@ -82,6 +82,9 @@ class Encryption:
             common = await shared(lab, spoke[0].name, hub[0].name)
             if not common:
                 return False, "no SA that both have"
+            others = await rivals(lab, spoke[0].name, hub[0].name)
+            if others:
+                return False, behind_one_address(others)
             return True, f"{common[-1]['ike']}, {common[-1]['transform']}, {len(common)} SA pair"
 
         expected = f"SAs with {hub[0].name}, the same at both ends"
@@ -104,6 +107,23 @@ async def shared(lab: RunningLab, spoke: str, hub: str) -> list[IpsecEntry]:
     theirs = {(e["spi_out"], e["spi_in"]) for e in await lab.query(hub, "ipsec")}
     ours: list[IpsecEntry] = await lab.query(spoke, "ipsec")
     return [entry for entry in ours if (entry["spi_in"], entry["spi_out"]) in theirs]
+
+
+async def rivals(lab: RunningLab, spoke: str, hub: str) -> list[str]:
+    """The identities at the address that the hub sees the spoke at, if they are several.
+
+    IPsec selects by address: the newest SA there gets all that the hub sends, the others nothing.
+    """
+    at_hub: list[IpsecEntry] = await lab.query(hub, "ipsec")
+    ours = {(e["spi_out"], e["spi_in"]) for e in await lab.query(spoke, "ipsec")}
+    places = {e["nbma"] for e in at_hub if (e["spi_in"], e["spi_out"]) in ours}
+    found = sorted({e["identity"] for e in at_hub if e["nbma"] in places})
+    return found if len(found) > 1 else []
+
+
+def behind_one_address(identities: list[str]) -> str:
+    """What several identities at one address mean."""
+    return f"{' and '.join(identities)} are behind one address: only the newest gets traffic"
 
 
 async def _counted(lab: RunningLab, spoke: str, hub: str) -> tuple[int, int, int, int]:

@@ -10,7 +10,8 @@ import itertools
 from collections.abc import AsyncIterator
 
 from dmvpn_lab.checks.base import CheckResult, Observe, awaited
-from dmvpn_lab.checks.reachability import Member, host_behind, path, trace
+from dmvpn_lab.checks.encryption import shared
+from dmvpn_lab.checks.reachability import Member, host_behind, path, trace, way
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import CloudPlan
@@ -49,8 +50,8 @@ async def _pair(
 
     def leads(to: str) -> Observe:
         async def observe() -> tuple[bool, str]:
-            done = await lab.exec(spoke, "ip", "route", "get", hops[-1])
-            return f" via {to} " in done.stdout, done.stdout.strip().split("\n")[0].split(" src ")[0]
+            gateway = (await way(lab, source[0], hops[-1])).get("gateway")
+            return gateway == to, f"{hops[-1]} via {gateway or 'nobody'}"
 
         return observe
 
@@ -62,6 +63,11 @@ async def _pair(
         await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
         entry = await _entry(lab, source, wanted)
         return entry == await _nbma(lab, target), f"{wanted} -> {entry or 'nothing'}"
+
+    async def secured() -> tuple[bool, str]:
+        await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
+        common = await shared(lab, spoke, target[0].name)
+        return len(common) == 1, f"{len(common)} SA pair"
 
     async def direct() -> tuple[bool, str]:
         seen = await trace(lab, host.name, hops[-1])
@@ -77,6 +83,9 @@ async def _pair(
     yield await awaited(name, spoke, f"{wanted} not in the cache before", absent, watch, 0.0)
     expected = f"{wanted} -> {target[0].name}'s NBMA address after a packet"
     yield await awaited(name, spoke, expected, present, watch, DEADLINE_S)
+    if cloud.ipsec is not None:
+        expected = f"one SA pair with {target[0].name}, the same at both ends"
+        yield await awaited(name, spoke, expected, secured, watch, DEADLINE_S)
     if cloud.phase == 3:
         yield await awaited(name, spoke, f"{hops[-1]} via {wanted} after", leads(wanted), watch, DEADLINE_S)
     yield await awaited(name, host.name, f"{far.name} by {' > '.join(hops)}", direct, watch, DEADLINE_S)

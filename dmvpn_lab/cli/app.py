@@ -10,7 +10,10 @@ from dmvpn_lab import __version__
 from dmvpn_lab.cli import diagnose, doctor, image, inject, lab, look, machine, render, schema, see, suite
 from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
 
-EPILOG = "Exit codes: 0 all passed, 1 a check failed, 2 usage or topology error, 3 the host cannot run it."
+EPILOG = (
+    "Exit codes: 0 all passed, 1 a check failed, 2 usage or topology error, 3 the host cannot run it, "
+    "130 interrupted."
+)
 
 app = typer.Typer(
     name="dmvpn-lab",

@@ -107,8 +107,11 @@ def list_faults(lab: LabName = None, json: Json = False) -> None:
     if json:
         output.print_json({"kinds": _kinds(), "in_force": [asdict(each) for each in found]})
         return
-    rows = [(each.number, each.fault, each.node, each.what) for each in found]
-    output.print_table(("#", "fault", "node", "what"), rows, title="in force")
+    if found:
+        rows = [(each.number, each.fault, each.node, each.what) for each in found]
+        output.print_table(("#", "fault", "node", "what"), rows, title="in force")
+    else:
+        output.console().print("no fault is in force")
     output.console().print(f"kinds: {', '.join(_kinds())}")
 
 

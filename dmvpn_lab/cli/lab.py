@@ -60,10 +60,13 @@ async def _up(
 
 def down(
     lab: Annotated[str | None, typer.Argument(help="The lab; the only one that runs.")] = None,
+    named: LabName = None,
     every: Annotated[bool, typer.Option("--all", help="Every lab, whatever state it is in.")] = False,
 ) -> None:
     """Stop a lab and remove everything of it."""
-    labs = running_labs() if every else [lab or _only()]
+    if lab is not None and named not in (None, lab):
+        raise UsageError(f"{lab} and --lab {named} are two labs", hint="name one, or --all")
+    labs = running_labs() if every else [lab or named or _only()]
     for name in labs:
         found = asyncio.run(controller.down(name))
         output.console().print(f"{name}: {'removed' if found else 'was not running'}")

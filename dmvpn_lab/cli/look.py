@@ -16,7 +16,7 @@ from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.errors import UsageError, first_error
 from dmvpn_lab.running import Event, RunningLab
 
-SHOWS = ("nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "eigrp")
+SHOWS = ("nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "odr", "eigrp")
 Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
 EIGRP_ROUTES = "88"
 """Protocol number of the agent's routes in the kernel."""
@@ -34,7 +34,7 @@ def show(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Show a router's NHRP cache, servers, multicast peers, SAs, routes, counters, tunnels or EIGRP."""
+    """Show a router's NHRP cache, servers, multicast peers, SAs, routes, counters, tunnels, ODR or EIGRP."""
     if what not in SHOWS:
         raise UsageError(f"cannot show {what!r}", hint=f"one of {', '.join(SHOWS)}")
     if part is not None and what != "eigrp":
@@ -44,6 +44,8 @@ def show(
         _show_eigrp(running, node, part or "neighbors", json)
         return
     facts = asyncio.run(_facts(running, node, what))
+    if facts is None:
+        raise UsageError(f"{node} runs no {what.upper()}", hint="its clouds have another routing protocol")
     if json:
         output.print_json(facts)
     else:
@@ -97,6 +99,11 @@ def _table(what: str, facts: Any) -> Table:
                  e["requests_failed"], e["replies_received"], _duration(e["renews_in_s"]), e["last_error"])
                 for e in facts
             ]  # fmt: skip
+        case "odr":
+            return ("device", "address", "interface", "hold", "prefixes"), [
+                (e["device"], e["address"], e["interface"], _duration(e["hold_s"]), " ".join(e["prefixes"]))
+                for e in facts["neighbours"]
+            ]
         case "multicast":
             return ("interface", "NBMA address", "flags", "packets"), [
                 (e["interface"], e["nbma"], e["origin"], e["packets"]) for e in facts

@@ -14,11 +14,12 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from dmvpn_lab.daemon import eigrp_config
+from dmvpn_lab.daemon import eigrp_config, odr_config
 from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.ipsec.config import ANY, IpsecConfig, Secret
 from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.odr.config import OdrConfig
 
 VERSION = 1
 SECRET_LIMIT = 8
@@ -37,6 +38,7 @@ class AgentConfig:
     eigrp: ProcessConfig | None = None
     state: Path | None = None
     """Where it keeps what the next agent takes over; None: nowhere."""
+    odr: OdrConfig | None = None
 
 
 def load(path: Path) -> AgentConfig:
@@ -67,9 +69,10 @@ def parse(document: dict[str, Any]) -> AgentConfig:
         if each.protected and (ipsec is None or ipsec.source != each.source):
             raise ValueError(f"tunnel {each.name} is protected, but ipsec does not cover {each.source}")
     eigrp = eigrp_config.parse(document["eigrp"]) if document.get("eigrp") else None
+    odr = odr_config.parse(document["odr"]) if document.get("odr") else None
     state = document.get("state")
     path = None if state is None else Path(state)
-    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp, path)
+    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp, path, odr)
 
 
 def _ipsec(each: Mapping[str, Any]) -> IpsecConfig:

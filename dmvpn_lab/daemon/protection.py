@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from dmvpn_lab.ipsec.protector import Protector
 from dmvpn_lab.linux.ike import Answer, Event, Ike
 from dmvpn_lab.linux.netlink import Netlink, NetlinkError
 from dmvpn_lab.linux.xfrm import NETLINK_XFRM, StateWatch, delete_states, list_states
+from dmvpn_lab.nhrp.actions import Protect
 
 SOCKET = Path("/run/charon.vici")
 CONNECT_S = 0.05
 """Between two tries to reach charon, which does not say when it begins to listen."""
-EVENTS = ("list-sa", "ike-updown", "child-updown", "child-rekey")
+EVENTS = ("list-sa", "ike-updown", "ike-rekey", "child-updown", "child-rekey")
 KINDS = ("X509CA", "X509", "KEY")
 
 Publish = Callable[[str, dict[str, Any]], None]
@@ -74,9 +75,11 @@ class Protection:
         """The tunnels' source address is another one now, or has gone."""
         self._perform(self._protector.source_changed(nbma, self._loop.time()))
 
-    def peers_changed(self, peers: frozenset[IPv4Address]) -> None:
-        """These NBMA addresses must be secured."""
-        self._perform(self._protector.peers_changed(peers, self._loop.time()))
+    def peers_changed(self, wishes: Collection[Protect]) -> None:
+        """These NBMA addresses must be secured, for one tunnel or another."""
+        all_of_them = frozenset(peer for each in wishes for peer in each.peers)
+        at_once = frozenset(peer for each in wishes for peer in each.peers - each.on_demand)
+        self._perform(self._protector.peers_changed(all_of_them, self._loop.time(), all_of_them - at_once))
 
     def secured(self) -> list[PeerSecured]:
         """Every peer that is secured from the present address."""
@@ -173,6 +176,9 @@ class Protection:
             old, child_ = sa.decode_rekeyed(event.message)
             if old is not None and child_ is not None:
                 self._perform(self._protector.rekeyed(old, child_))
+        elif event.name == "ike-rekey":
+            if (pair := sa.decode_ike_rekeyed(event.message)) is not None:
+                self._protector.ike_rekeyed(*pair)
         elif event.name == "ike-updown":
             for name, ike in sa.decode_ikes(event.message):
                 if up:

@@ -13,16 +13,16 @@ import signal
 from ipaddress import IPv4Address
 from typing import Any
 
-from dmvpn_lab import __version__
-from dmvpn_lab.answers import Counters, MulticastEntry, Status, TunnelStatus
+from dmvpn_lab.daemon import views
+from dmvpn_lab.daemon.alarm import Alarm
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
-from dmvpn_lab.daemon.eigrp import Eigrp
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.phase_3 import Phase3
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.daemon.protection import Protection
+from dmvpn_lab.daemon.protocols import Protocols
 from dmvpn_lab.ipsec.actions import PeerLost, PeerSecured
 from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
@@ -69,11 +69,10 @@ class Service:
         self._protection: Protection | None = None
         if config.ipsec is not None:
             self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
-        self._protected: dict[str, frozenset[IPv4Address]] = {}
+        self._protected: dict[str, Protect] = {}
         """Tunnel -> the peers that it must have an SA with."""
-        self._timer: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
-        self._eigrp: Eigrp | None = None
+        self._protocols: Protocols | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Kernel state stays, for an agent that takes over.
@@ -82,6 +81,7 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._started = self._loop.time()
+        self._alarm = Alarm(self._loop, self._agent.deadline, self._tick)
         self._loop.set_exception_handler(self._broken)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
@@ -101,11 +101,10 @@ class Service:
             self._perform(self._agent.restore(self._journal.open(), self._started))
             for each in self._config.tunnels:
                 self._open(each)
-            if self._config.eigrp is not None:
-                self._eigrp = Eigrp(
-                    self._config.eigrp, self._netlink, self._loop, self._control.publish, self._log
-                )
-            self._announce()
+            self._protocols = Protocols(
+                self._config, self._netlink, self._loop, self._control.publish, self._heard_by, self._log
+            )
+            self._control.publish("agent-ready", {"tunnels": sorted(self._ports)})  # all have been tried
             await self._stop.wait()
             self._carry_out(self._agent.shutdown(self._loop.time()))
         finally:
@@ -133,7 +132,7 @@ class Service:
         present = self._sources.present[config.source]
         if present is not None:
             self._source(port, present)
-        self._rearm()
+        self._alarm.set()
 
     def _fail(self, config: TunnelConfig, error: TunnelError) -> None:
         """Give a tunnel up for a while."""
@@ -198,7 +197,7 @@ class Service:
         for port in tuple(self._ports.values()):
             if port.config.source in changes.addresses:
                 self._source(port, changes.addresses[port.config.source])
-        self._rearm()
+        self._alarm.set()
 
     def _source(self, port: Port, nbma: IPv4Address | None) -> None:
         """A tunnel's source address is another one now, or has gone."""
@@ -243,7 +242,7 @@ class Service:
             self._route_watch.close()
             self._route_watch = None
         self._use(name, nbma)
-        self._rearm()
+        self._alarm.set()
 
     def _use(self, name: str, nbma: IPv4Address | None) -> None:
         """Tell the core its tunnel's source, and IPsec its local address."""
@@ -260,11 +259,7 @@ class Service:
                 self._carry_out(self._agent.secured(local, peer, identity, self._loop.time()))
             case PeerLost(local, peer):
                 self._carry_out(self._agent.unsecured(local, peer))
-        self._rearm()
-
-    def _announce(self) -> None:
-        """Every tunnel has been tried: say which are there."""
-        self._control.publish("agent-ready", {"tunnels": sorted(self._ports)})
+        self._alarm.set()
 
     # --- packets, time, actions -----------------------------------------------------------------------
 
@@ -273,49 +268,36 @@ class Service:
         for data, nbma in port.nhrp.receive():
             self._perform(self._agent.receive(port.config.name, data, nbma, now))
         self._flush()
-        self._rearm()
+        self._alarm.set()
 
     def _neighbours_wanted(self) -> None:
         """The kernel asks for neighbours of the tunnels."""
         assert self._questions is not None
         names = {port.index: name for name, port in self._ports.items()}
-        now = self._loop.time()
         for index, protocol in self._questions.read():
             if index in names:
-                self._perform(self._agent.probed(names[index], protocol, now))
+                self._perform(self._agent.probed(names[index], protocol, self._loop.time()))
         self._flush()
-        self._rearm()
+        self._alarm.set()
 
     def _forwarded(self) -> None:
         """The kernel forwarded packets out of the tunnels that they came in by."""
         assert self._phase_3.log_socket is not None
-        names = {port.index: name for name, port in self._ports.items()}
-        now = self._loop.time()
+        names, now = {port.index: name for name, port in self._ports.items()}, self._loop.time()
         for each in self._phase_3.log_socket.read():
             if each.index in names:
                 self._carry_out(self._agent.forwarded(names[each.index], each.nbma, each.data, now))
-        self._rearm()
+        self._alarm.set()
 
     def _parents_changed(self) -> None:
         """Routes changed, perhaps such as shortcuts shorten."""
         assert self._phase_3.watch is not None
         self._phase_3.watch.drain()
         self._carry_out(self._agent.routes_changed())
-        self._rearm()
+        self._alarm.set()
 
     def _tick(self) -> None:
-        self._timer = None
         self._carry_out(self._agent.tick(self._loop.time()))
-        self._rearm()
-
-    def _rearm(self) -> None:
-        """Have `_tick` called when the core wants it."""
-        deadline = self._agent.deadline()
-        if self._timer is not None:
-            if deadline == self._timer.when():
-                return
-            self._timer.cancel()
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
 
     def _carry_out(self, actions: list[Action]) -> None:
         self._perform(actions)
@@ -337,10 +319,12 @@ class Service:
                     port = self._ports.get(interface)
                     if port is not None:
                         port.change_peers(added, removed)
-                case Protect(interface, peers):
-                    self._protected[interface] = peers
+                    if added and self._protocols is not None:
+                        self._protocols.peers_changed(interface)
+                case Protect(interface):
+                    self._protected[interface] = action
                     if self._protection is not None:
-                        self._protection.peers_changed(frozenset().union(*self._protected.values()))
+                        self._protection.peers_changed(self._protected.values())
                 case FindRoute(token):
                     route = self._phase_3.find(action)
                     self._perform(self._agent.found(token, route, self._loop.time()))
@@ -348,6 +332,8 @@ class Service:
                     self._phase_3.change(self._ports.get(interface), action)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
+                    if name == "registered" and self._protocols is not None:
+                        self._protocols.peers_changed(facts["interface"])
 
     def _flush(self) -> None:
         """Hand the collected neighbours to the kernel, and its verdicts to the core."""
@@ -367,52 +353,29 @@ class Service:
     def _query(self, name: str) -> Any:
         """The answer to one of `answers.QUERIES` or `answers.COMMANDS`."""
         now = self._loop.time()
-        if name.startswith("eigrp-"):
-            return None if self._eigrp is None else self._eigrp.query(name)
+        if name == "odr" or name.startswith("eigrp-"):
+            return None if self._protocols is None else self._protocols.query(name)
         match name:
             case "nhrp":
                 return self._agent.nhrp(now)
             case "nhs":
                 return self._agent.nhs(now)
             case "multicast":
-                return [self._with_copies(entry) for entry in self._agent.multicast()]
+                return views.multicast(self._agent, self._ports)
             case "ipsec":
                 return [] if self._protection is None else self._protection.view()
             case "counters":
-                return self._counters()
+                return views.counters(self._agent, self._ports, state_failed=self._journal.failed)
             case "clear":
                 self._carry_out(self._agent.clear(now))
-                self._rearm()
+                self._alarm.set()
                 return None
             case _:
-                return self._status(now)
+                return views.status(self._agent, self._ports, self._config.tunnels, now - self._started)
 
-    def _with_copies(self, entry: MulticastEntry) -> MulticastEntry:
-        port = self._ports.get(entry["interface"])
-        if port is not None and port.tap is not None:
-            entry["packets"] = port.tap.copies[IPv4Address(entry["nbma"])]
-        return entry
-
-    def _counters(self) -> Counters:
-        found = self._agent.counters()
-        for name, port in self._ports.items():
-            found[name] = dict(sorted((found.get(name, {}) | port.all_counters()).items()))
-        if self._journal.failed:
-            for counts in found.values():
-                counts["state-file-failed"] = 1
-        return found
-
-    def _status(self, now: float) -> Status:
-        tunnels = []
-        for each in self._config.tunnels:
-            nbma = self._agent.tunnels[each.name].nbma
-            there = each.name in self._ports
-            tunnels.append(
-                TunnelStatus(interface=each.name, mode=each.mode, network_id=each.network_id,
-                             address=str(each.address), nbma=None if nbma is None else str(nbma),
-                             up=there and nbma is not None)
-            )  # fmt: skip
-        return Status(version=__version__, uptime_s=round(now - self._started, 3), tunnels=tunnels)
+    def _heard_by(self, interface: str) -> list[IPv4Address]:
+        """The NBMA addresses that get a tunnel's multicast."""
+        return [IPv4Address(e["nbma"]) for e in self._agent.multicast() if e["interface"] == interface]
 
     # --- the end --------------------------------------------------------------------------------------
 
@@ -422,10 +385,9 @@ class Service:
         self._stop.set()
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._eigrp is not None:
-            self._eigrp.close()
+        self._alarm.cancel()
+        if self._protocols is not None:
+            self._protocols.close()
         for name in tuple(self._ports):
             self._shut(name)
         self._sources.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from dmvpn_lab.eigrp.authentication import Key
 from dmvpn_lab.eigrp.metric import Metric, of_link
 
 
@@ -31,6 +32,12 @@ class InterfaceConfig:
     """Announced here instead of the routes that they contain."""
     copies: bool = False
     """A multicast packet is sent once to each neighbour (multipoint GRE)."""
+    external: bool = False
+    """Its network is redistributed (`redistribute connected`), not announced as part of EIGRP."""
+    statics: tuple[IPv4Network, ...] = ()
+    """Static routes out of it that are redistributed, for as long as it works."""
+    key: Key | None = None
+    """Packets without it are dropped; None: packets with one are."""
 
     @property
     def metric(self) -> Metric:
@@ -52,5 +59,7 @@ class ProcessConfig:
     interfaces: tuple[InterfaceConfig, ...]
     stub: int | None = None
     """Bits of `Stub`; None: no stub."""
+    leaks: tuple[IPv4Network, ...] = ()
+    """What a stub announces though it learned it (`leak-map`): these networks and what is in them."""
     maximum_paths: int = 4
     """Equal-cost routes that are installed."""

@@ -31,6 +31,8 @@ SIA_HALF_S = 90.0
 SIA_QUERIES = 3
 EXPEDITED_S = 0.1
 """The shortest between two hellos of an interface, when new neighbours ask for more."""
+NEWCOMERS_S = 1.0
+"""The same, when peers came or moved that may be no neighbours."""
 
 
 class Opcode(IntEnum):

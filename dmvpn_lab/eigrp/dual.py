@@ -168,7 +168,7 @@ class Topology:
                 return
             entry = self.entries[prefix] = Entry(prefix)
         if event is Event.REPLY and not entry.active:
-            return
+            event = Event.UPDATE  # to a question that has no meaning any more; what it says still counts
         before = entry.through(peer)
         if known:
             entry.paths[peer] = path
@@ -296,9 +296,17 @@ class Topology:
         path = entry.paths[found[0]] if found else None
         metric = entry.metric.withdrawn() if path is None else path.total
         exterior = entry.exterior if path is None else path.exterior
-        if (metric, exterior) != (entry.metric, entry.exterior):
+        # Where a successor is, split horizon is silent; and its address may be our next hop.
+        placed = successors[:1] != entry.successors[:1] or _interfaces(successors) != _interfaces(
+            entry.successors
+        )
+        if placed or (metric, exterior) != (entry.metric, entry.exterior):
             self.out.updates[entry.prefix] = None
         self.out.changed[entry.prefix] = None
         entry.metric, entry.exterior, entry.successors = metric, exterior, successors
         entry.distance = INFINITE if path is None else path.distance
         entry.feasible_distance = min(entry.feasible_distance, entry.distance)
+
+
+def _interfaces(peers: Iterable[Peer]) -> set[str]:
+    return {name for name, _ in peers}

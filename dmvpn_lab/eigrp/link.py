@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.eigrp.actions import Send
-from dmvpn_lab.eigrp.config import InterfaceConfig
-from dmvpn_lab.eigrp.constants import GROUP, HEADER_LENGTH, SOFTWARE, Flag, Opcode
+from dmvpn_lab.eigrp.authentication import KeySequence, seal
+from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
+from dmvpn_lab.eigrp.constants import GROUP, HEADER_LENGTH, NEWCOMERS_S, SOFTWARE, Flag, Opcode
 from dmvpn_lab.eigrp.dual import Peer
 from dmvpn_lab.eigrp.neighbour import Message, Neighbour
 from dmvpn_lab.eigrp.packet import Packet, encode
@@ -57,8 +58,8 @@ class Link:
     """An interface that is up."""
 
     def __init__(
-        self, config: InterfaceConfig, asn: int, stub: int | None, sequencer: Sequencer,
-        timers: Timers, counters: Counter[str], route_for: RouteFor,
+        self, config: InterfaceConfig, process: ProcessConfig, sequencer: Sequencer,
+        key_sequence: KeySequence, timers: Timers, counters: Counter[str], route_for: RouteFor,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.name
@@ -69,9 +70,10 @@ class Link:
         self.queries: dict[IPv4Network, frozenset[Peer]] = {}
         self.restarting = False
         self.last_hello = float("-inf")
-        self._asn = asn
-        self._stub = stub
+        self._asn = process.asn
+        self._stub = process.stub
         self._sequencer = sequencer
+        self._key_sequence = key_sequence
         self._timers = timers
         self._counters = counters
         self._route_for = route_for
@@ -91,6 +93,11 @@ class Link:
             tlvs.append(StubInfo(self._stub))
         flags = Flag.RESTART if self.restarting else 0
         return self._send(GROUP, Packet(Opcode.HELLO, self._asn, flags, tlvs=(*tlvs, *extra)))
+
+    def hello_soon(self, now: float) -> None:
+        """The next hello now, but one in NEWCOMERS_S at most: it goes to all, however many are new."""
+        due = max(now, self.last_hello + NEWCOMERS_S)
+        self._timers.set(("hello", self.name), min(due, self._timers.get(("hello", self.name)) or due))
 
     def tell(self, address: IPv4Address, *tlvs: Tlv) -> Send:
         """A hello to one neighbour only."""
@@ -235,12 +242,16 @@ class Link:
 
     def _send(self, destination: IPv4Address, packet: Packet) -> Send:
         self._counters[f"sent-{packet.kind}"] += 1
-        return Send(self.name, destination, encode(packet))
+        data = encode(packet)
+        if self.config.key is not None:
+            data = seal(data, self.config.key, self.config.address.ip, self._key_sequence.value)
+        return Send(self.name, destination, data)
 
     @property
     def _room(self) -> int:
         """Octets for TLVs in one packet."""
-        return self.config.mtu - IP_HEADER - HEADER_LENGTH
+        authentication = 0 if self.config.key is None else self.config.key.size
+        return self.config.mtu - IP_HEADER - HEADER_LENGTH - authentication
 
     def _chunks(self, routes: Iterable[Route]) -> Iterable[tuple[Route, ...]]:
         """Routes in packets that fit."""

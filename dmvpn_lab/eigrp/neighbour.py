@@ -50,6 +50,8 @@ class Neighbour:
     heard_init: bool = False
     """Its first update has come."""
     stub: int | None = None
+    key_sequence: int = 0
+    """Of its last authentic packet; an earlier one is a replay."""
     last_sequence: int = 0
     """Of its packets."""
     acknowledge: int = 0

@@ -40,7 +40,7 @@ class IpsecConfig:
     peer_identity: str = ANY
     """What a peer that is not listed must prove; charon's patterns are understood."""
     responds: bool = False
-    """Whether peers that are not known may come by themselves: on a hub."""
+    """Whether peers that are not known may come by themselves: on a hub, and where spokes meet."""
     dpd_s: int = 1
     lifetime_s: int = 3600
     """Of an ESP SA; it is rekeyed a little before."""

@@ -80,6 +80,11 @@ def terminate(peer: IPv4Address) -> dict[str, Any]:
     return {"ike": name_of(peer), "force": "yes", "timeout": "-1", "loglevel": "-1"}
 
 
+def terminate_ike(ike_id: str) -> dict[str, Any]:
+    """The message of `terminate` for one IKE SA with its children: the peer is told."""
+    return {"ike-id": ike_id, "timeout": "-1", "loglevel": "-1"}
+
+
 def terminate_child(number: int) -> dict[str, Any]:
     """The message of `terminate` for one child."""
     return {"child-id": str(number), "timeout": "-1", "loglevel": "-1"}

@@ -1,7 +1,7 @@
 """The core of tunnel protection: one SA pair with each peer that the tunnels talk to.
 
     source_changed  peers_changed  connected  disconnected  child_up  child_down  rekeyed
-    ike_up  ike_down  states_deleted  tick        -> list[Action], in the order in which to carry them out
+    ike_up  ike_rekeyed  ike_down  states_deleted  tick        -> list[Action], to be carried out in order
 
 Peers that the tunnels must reach are initiated, and again whenever their last SA is gone: nothing
 waits for a holding time. Peers that come by themselves (a hub's spokes) are only watched.
@@ -10,7 +10,7 @@ waits for a holding time. Peers that come by themselves (a hub's spokes) are onl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from dmvpn_lab.ipsec import connection
@@ -28,6 +28,10 @@ REAP_S = 15.0
 """States of an earlier charon may carry their peers' traffic so long; then they are deleted."""
 CALL_BACK_S = 30.0
 """A charon that restarts calls peers back that left in so many seconds before: it may have sent them."""
+DEFER_S = 1.0
+"""Of two ends that may both begin, the one with the higher address lets the other begin for so long."""
+SETTLE_S = 0.5
+"""Who answered is ready before who asked: so long packets go on by the server, that none comes too early."""
 CONFLICT_S = 3.0
 """Two identities at one address so long are no address on its way from one to the other."""
 
@@ -50,6 +54,10 @@ class Protector:
         self.children: dict[int, ChildSa] = {}
         """Live ones, by charon's number."""
         self._wishes: dict[IPv4Address, Wish] = {}
+        self._on_demand: frozenset[IPv4Address] = frozenset()
+        """Peers that can wait: packets go through a server meanwhile."""
+        self._settling: dict[IPv4Address, float] = {}
+        """Peers that began, and when they are ready for packets."""
         self._loaded = False
         """charon answers and has our connections."""
         self._secured: dict[tuple[IPv4Address, IPv4Address], str] = {}
@@ -76,14 +84,16 @@ class Protector:
         actions: list[Action] = [Ask("terminate", connection.terminate(peer)) for peer in self._wishes]
         return actions + self._load(now)
 
-    def peers_changed(self, peers: frozenset[IPv4Address], now: float) -> list[Action]:
+    def peers_changed(
+        self, peers: frozenset[IPv4Address], now: float, on_demand: frozenset[IPv4Address] = frozenset()
+    ) -> list[Action]:
         """The NBMA addresses that the tunnels must reach, from static maps and the NHRP cache."""
+        self._on_demand = on_demand
         actions: list[Action] = []
         for gone in self._wishes.keys() - peers:
             del self._wishes[gone]
             if self._loaded:
-                actions.append(Ask("terminate", connection.terminate(gone)))
-                actions.append(Ask("unload-conn", {"name": connection.name_of(gone)}))
+                actions += self._end(gone)
         for new in sorted(peers - self._wishes.keys()):
             self._wishes[new] = Wish()
             if self._loaded and self.local is not None:
@@ -124,8 +134,12 @@ class Protector:
             self._wishes[child.peer] = Wish()
         if len(self._identities(child.peer)) > 1:
             self._conflicts.setdefault(child.peer, now + CONFLICT_S)
-        told: list[Action] = [Tell("ipsec-up", facts(child))]
-        return told + self._tell_secured(child) + self._reap(child.peer)
+        actions: list[Action] = [Tell("ipsec-up", facts(child))]
+        if child.initiated or child.peer not in self._on_demand:
+            actions += self._tell_secured(child)
+        else:
+            self._settling.setdefault(child.peer, now + SETTLE_S)
+        return actions + self._reap(child.peer) + self._one_pair(child)
 
     def child_down(self, number: int, now: float) -> list[Action]:
         """A child is gone, by whosever wish."""
@@ -137,11 +151,12 @@ class Protector:
         if left:
             return self._tell_secured(left[-1])
         self._secured.pop((child.local, child.peer), None)
+        self._settling.pop(child.peer, None)
         actions: list[Action] = [PeerLost(child.local, child.peer), Tell("ipsec-down", facts(child))]
         if child.peer not in self._wishes:
             self._left[child.peer] = (child.identity, now)
         elif self._loaded:
-            actions += self._initiate(child.peer, now)
+            actions += self._seek(child.peer, now)
         return actions
 
     def rekeyed(self, old: int, child: ChildSa) -> list[Action]:
@@ -154,6 +169,14 @@ class Protector:
     def ike_up(self, ike: str) -> None:
         """An IKE SA is established."""
         self._established.add(ike)
+
+    def ike_rekeyed(self, old: str, new: str) -> None:
+        """An IKE SA follows another, and takes its children with it."""
+        self._established.discard(old)
+        self._established.add(new)
+        for number, child in self.children.items():
+            if child.ike_id == old:
+                self.children[number] = replace(child, ike_id=new)
 
     def ike_down(self, ike: str, name: str, now: float) -> list[Action]:
         """An IKE SA of a connection has ended; one that was never up is a negotiation that failed."""
@@ -181,7 +204,7 @@ class Protector:
 
     def deadline(self) -> float | None:
         """When `tick` is due, monotonic seconds; None when nothing is."""
-        due = [*self._suspects.values(), *self._conflicts.values()]
+        due = [*self._suspects.values(), *self._conflicts.values(), *self._settling.values()]
         due += [wish.due for wish in self._wishes.values() if wish.due is not None]
         due += [self._reap_due] if self._reap_due is not None else []
         return min(due, default=None)
@@ -196,6 +219,10 @@ class Protector:
         for peer, wish in self._wishes.items():
             if wish.due is not None and wish.due <= now:
                 actions += self._initiate(peer, now)
+        for peer in [peer for peer, due in self._settling.items() if due <= now]:
+            del self._settling[peer]
+            for child in self._with(peer)[-1:]:
+                actions += self._tell_secured(child)
         for peer in [peer for peer, due in self._conflicts.items() if due <= now]:
             del self._conflicts[peer]
             identities = sorted(self._identities(peer))
@@ -243,7 +270,34 @@ class Protector:
     def _begin(self, local: IPv4Address, peer: IPv4Address, now: float) -> list[Action]:
         self._wishes[peer] = Wish()
         load = Ask("load-conn", connection.connection(self._config, local, peer))
-        return [load] if self._with(peer) else [load, *self._initiate(peer, now)]
+        return [load] if self._with(peer) else [load, *self._seek(peer, now)]
+
+    def _end(self, peer: IPv4Address) -> list[Action]:
+        """A peer need not be secured any more. What it began itself it ends itself: it may want it still."""
+        pairs = self._with(peer)
+        ours = sorted({child.ike_id for child in pairs if child.initiated})
+        ends: list[Action] = [Ask("terminate", connection.terminate_ike(ike_id)) for ike_id in ours]
+        if not pairs:  # a negotiation may be on its way
+            ends = [Ask("terminate", connection.terminate(peer))]
+        return [*ends, Ask("unload-conn", {"name": connection.name_of(peer)})]
+
+    def _one_pair(self, child: ChildSa) -> list[Action]:
+        """Both ends began at once: the pair stays that the first of the two identities began.
+
+        Each end knows that without a word, and who began the other pair ends it.
+        """
+        pairs = [each for each in self._with(child.peer) if each.identity == child.identity]
+        if len({each.initiated for each in pairs}) < 2 or self._config.identity < child.identity:
+            return []
+        ours = sorted({each.ike_id for each in pairs if each.initiated})
+        return [Ask("terminate", connection.terminate_ike(ike_id)) for ike_id in ours]
+
+    def _seek(self, peer: IPv4Address, now: float) -> list[Action]:
+        """Initiate, or let a peer begin that wants the same as we, so that there is one pair and not two."""
+        if peer in self._on_demand and self.local is not None and self.local > peer:
+            self._wishes[peer].due = now + DEFER_S
+            return []
+        return self._initiate(peer, now)
 
     def _initiate(self, peer: IPv4Address, now: float) -> list[Action]:
         if not self._loaded or self.local is None:

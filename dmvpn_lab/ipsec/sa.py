@@ -29,6 +29,10 @@ class ChildSa:
     """`IKEv1` or `IKEv2`."""
     encapsulated: bool = False
     """In UDP, because a NAT is between (RFC 3948)."""
+    ike_id: str = ""
+    """charon's unique id of the IKE SA that it belongs to."""
+    initiated: bool = False
+    """Whether that IKE SA was begun here."""
 
     @property
     def spis(self) -> tuple[int, int]:
@@ -73,6 +77,14 @@ def decode_rekeyed(message: Mapping[str, Any]) -> tuple[int | None, ChildSa | No
     return None, None
 
 
+def decode_ike_rekeyed(message: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(unique id of the old IKE SA, that of the new one) of an `ike-rekey` message."""
+    for ike in message.values():
+        if isinstance(ike, Mapping) and "old" in ike and "new" in ike:
+            return str(ike["old"].get("uniqueid", "")), str(ike["new"].get("uniqueid", ""))
+    return None
+
+
 def _child(ike: Mapping[str, Any], child: Mapping[str, Any]) -> ChildSa | None:
     try:
         return ChildSa(
@@ -85,6 +97,8 @@ def _child(ike: Mapping[str, Any], child: Mapping[str, Any]) -> ChildSa | None:
             protocol=_transform(child),
             ike=f"IKEv{ike['version']}",
             encapsulated=child.get("encap") == "yes",
+            ike_id=str(ike.get("uniqueid", "")),
+            initiated=ike.get("initiator") == "yes",
         )
     except (KeyError, ValueError):
         return None

@@ -89,6 +89,8 @@ class Protect:
 
     interface: str
     peers: frozenset[IPv4Address]
+    on_demand: frozenset[IPv4Address] = frozenset()
+    """Those of them that can wait: packets go through a server meanwhile, and the peer may begin, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from dmvpn_lab.nhrp.actions import (
     InstallNeighbour,
     InstallShortcut,
     Notify,
-    Protect,
     RemoveNeighbour,
     SendPacket,
 )
@@ -101,6 +100,8 @@ class Agent:
         if old is None:
             actions.append(Notify("tunnel-up", {"interface": interface, "nbma": str(nbma)}))
         trigger = "source-changed" if tunnel.had_source else "tunnel-up"
+        if tunnel.config.protected:
+            actions += self._resolver.redirected(tunnel)
         if tunnel.had_source:
             actions += self._changed(interface, old, nbma)
         tunnel.had_source = True
@@ -113,17 +114,20 @@ class Agent:
             if not tunnel.config.protected or tunnel.nbma != local:
                 continue
             tunnel.secured[peer] = identity
+            actions += self._resolver.redirected(tunnel, peer)
             actions += self._client.secured(tunnel, peer, now)
             actions += self._release(tunnel, peer, now)
         return actions
 
     def unsecured(self, local: IPv4Address, peer: IPv4Address) -> list[Action]:
         """The last SA between two NBMA addresses is gone."""
+        actions: list[Action] = []
         for tunnel in self.tunnels.values():
             if tunnel.config.protected and tunnel.nbma == local:
                 tunnel.secured.pop(peer, None)
                 self._client.unsecured(tunnel, peer)
-        return []
+                actions += self._resolver.redirected(tunnel, peer)
+        return actions
 
     def shutdown(self, now: float) -> list[Action]:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
@@ -258,7 +262,7 @@ class Agent:
                 return self._client.error(tunnel, packet, outer)
             case PacketType.RESOLUTION_REPLY:
                 if packet.source_protocol == tunnel.config.address.ip or not tunnel.config.redirect:
-                    return self._resolver.reply(tunnel, packet, outer, now)
+                    return self._resolver.reply(tunnel, packet, outer, now) + self._protect(tunnel)
                 return self._transit.reply(tunnel, packet, outer)
             case PacketType.PURGE_REPLY:
                 return self._purger.reply(tunnel, packet, outer)
@@ -340,9 +344,11 @@ class Agent:
                 actions.append(InstallNeighbour(tunnel.name, protocol, nbma))
         if tunnel.config.map_multicast:
             actions += tunnel.multicast_actions()
-        if tunnel.config.protected:
-            actions.append(Protect(tunnel.name, protection.peers(tunnel.config, tunnel.cache)))
-        return actions
+        return actions + self._protect(tunnel)
+
+    def _protect(self, tunnel: Tunnel) -> list[Action]:
+        """With whom there must be an SA now; nobody on a bare tunnel."""
+        return [protection.wishes(tunnel.config, tunnel.cache)] if tunnel.config.protected else []
 
     def _gone(self, binding: Binding, reason: str, now: float) -> list[Action]:
         """What follows from a binding that is not in the cache any more."""
@@ -354,7 +360,8 @@ class Agent:
             self._resolver.gone(binding)
             # First the routes, so that no packet looks for a neighbour that has gone.
             shortcuts = self._shortcuts.next_hop_gone(binding.interface, binding.protocol, reason)
-            return [*shortcuts, removal, Notify("resolution-ended", facts | {"reason": reason})]
+            ended = Notify("resolution-ended", facts | {"reason": reason})
+            return [*shortcuts, removal, ended, *self._protect(tunnel)]
         purges = self._purger.changed(tunnel.config.network_id, binding.protocol, now)
         return [removal, *tunnel.multicast_actions(), Notify("peer-expired", facts), *purges]
 
@@ -371,8 +378,7 @@ class Agent:
         tunnel = self.tunnels[interface]
         if tunnel.config.mode != "multipoint":
             return []
-        return [InstallNeighbour(interface, b.protocol, b.nbma, on_demand=b.resolved)
-                for b in tunnel.cache if b.interface == interface]  # fmt: skip
+        return [self._resolver.neighbour(tunnel, b) for b in tunnel.cache if b.interface == interface]
 
     def shortcuts(self, interface: str) -> list[InstallShortcut]:
         """The shortcut routes of a tunnel, to put them into a link that is new."""

@@ -82,7 +82,7 @@ class Resolver:
             if binding.interface != tunnel.name:
                 return []
             self._used[tunnel.name, wanted] = now
-            return [_neighbour(binding)]
+            return [self.neighbour(tunnel, binding)]
         if not self._may_ask(tunnel, wanted):
             return []
         question = self._questions.get((tunnel.name, wanted))
@@ -197,7 +197,7 @@ class Resolver:
             "holding_time_s": holding_time_s, "previous_nbma": previous and str(previous.nbma),
             "asked_s_ago": round(now - question.asked, 3),
         }  # fmt: skip
-        return [_neighbour(binding), Notify("resolved", facts)]
+        return [self.neighbour(tunnel, binding), Notify("resolved", facts)]
 
     def _refused(self, question: Question, code: int, now: float) -> list[Action]:
         """Packets go to the server for a while."""
@@ -255,6 +255,25 @@ class Resolver:
         if question.parent is not None or question.tunnel.cache.get(question.wanted) is not None:
             return []
         return [RemoveNeighbour(question.tunnel.name, question.wanted)]
+
+    # --- IPsec ------------------------------------------------------------------------------------
+
+    def neighbour(self, tunnel: Tunnel, binding: Binding) -> InstallNeighbour:
+        """The kernel's part of a binding; of a resolved one the kernel says when it is used.
+
+        While there is no SA with the peer, packets go to the server, with which there is one.
+        """
+        nbma: IPv4Address | None = None
+        if binding.resolved and not tunnel.may_send_to(binding.nbma):
+            server = self._server(tunnel, None)
+            nbma = None if server is None else tunnel.config.nbma_of(server)
+        return InstallNeighbour(binding.interface, binding.protocol, nbma or binding.nbma,
+                                on_demand=binding.resolved)  # fmt: skip
+
+    def redirected(self, tunnel: Tunnel, peer: IPv4Address | None = None) -> list[Action]:
+        """There is an SA with a peer (None: with any), or none any more: packets take another way."""
+        return [self.neighbour(tunnel, b) for b in tunnel.cache
+                if b.interface == tunnel.name and b.resolved and peer in (None, b.nbma)]  # fmt: skip
 
     # --- what ends --------------------------------------------------------------------------------
 
@@ -317,8 +336,3 @@ def _answers(question: Question, packet: Packet, entry: Cie, outer: IPv4Address)
     ours = packet.source_protocol == question.tunnel.config.address.ip
     known = outer in (question.nbma, entry.nbma)
     return ours and known and not question.refused and packet.request_id == question.request_id
-
-
-def _neighbour(binding: Binding) -> InstallNeighbour:
-    """The kernel's part of a binding; of a resolved one the kernel says when it is used."""
-    return InstallNeighbour(binding.interface, binding.protocol, binding.nbma, on_demand=binding.resolved)

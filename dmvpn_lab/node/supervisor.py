@@ -16,8 +16,10 @@ from dmvpn_lab.node.config import Service
 LOGS = Path("/run/dmvpn-lab/log")
 STEP_S = 0.02
 """How often a readiness path is looked for while a service starts."""
-BACKOFF_S = (0.2, 1.0, 5.0)
-STABLE_S = 10.0
+BACKOFF_S = (0.05, 1.0, 5.0)
+"""Before restart 1, 2 ... of a service that does not stay; the first ending is most often no fault of it."""
+STABLE_S = 3.0
+"""One that lived so long begins with the first step again."""
 WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 Start = Callable[[], int]

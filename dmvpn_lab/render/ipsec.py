@@ -26,12 +26,16 @@ def strongswan_conf() -> str:
     It sends again after 0.5, 0.75 and then each second, and gives a peer up after ten: a hub that is
     asked by all spokes at once may take seconds to answer, and an attempt that begins anew meanwhile
     leaves it with SAs that nobody else has. A short outage of the underlay ends no SA.
+
+    No `cert_cache`: a peer whose certificate has expired would be let in by an earlier one of the
+    same key, which the cache remembers. What is presented is what is judged.
     """
     return "\n".join(
         [
             "charon {",
             f"  load = {PLUGINS}",
             "  install_routes = no",
+            "  cert_cache = no",
             "  retransmit_tries = 10",
             "  retransmit_timeout = 0.5",
             "  retransmit_base = 1.5",
@@ -86,7 +90,7 @@ def agent(plan: Plan, node: NodePlan) -> dict[str, Any] | None:
         "certificates": [credentials.CA, credentials.CERTIFICATE, credentials.KEY] if certificates else [],
         "peers": _peers(plan),
         "peer_identity": f"*.{domain(plan)}" if certificates else "%any",
-        "responds": any(tunnel.role == "hub" for tunnel in node.tunnels),
+        "responds": any(each.role == "hub" or plan.cloud(each.cloud).phase > 1 for each in node.tunnels),
         "dpd_s": profile.dpd_s,
         "lifetime_s": profile.lifetime_s,
         "ike_lifetime_s": IKE_LIFETIME_S,

@@ -20,6 +20,7 @@ from dmvpn_lab.spec.plan_types import (
     Plan,
     Role,
     Route,
+    RoutingKey,
     RoutingPlan,
     StaticMap,
     TunnelPlan,
@@ -123,11 +124,20 @@ def _routing(routing: Routing, spokes: int) -> RoutingPlan:
         split_horizon=routing.split_horizon,
         next_hop_self=routing.next_hop_self,
         stub=routing.stub,
+        leaks=routing.leak,
+        redistribute=routing.redistribute,
         summaries=routing.summary,
         bandwidth_kbps=routing.bandwidth,
         bandwidth_percent=routing.bandwidth_percent,
+        authentication=_key(routing),
         spokes=spokes,
     )
+
+
+def _key(routing: Routing) -> RoutingKey | None:
+    if routing.authentication is None or routing.key_string is None:
+        return None
+    return RoutingKey(routing.authentication, routing.key_string, routing.key_id)
 
 
 def _count_spokes(lab: Lab, cloud: str) -> int:
@@ -167,8 +177,10 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
         _tunnel(lab, name, cloud, membership, i, addresses[cloud])
         for i, (cloud, membership) in enumerate(node.clouds.items())
     )
-    routes = () if dhcp else (Route(DEFAULT, gateway_of(nbma_of(node)).ip),)
-    return NodePlan(name, "router", tuple(interfaces), tunnels, routes, _external(node))
+    routes = [] if dhcp else [Route(DEFAULT, gateway_of(nbma_of(node)).ip)]
+    if node.lan is not None:
+        routes += [Route(behind, host_address(node.lan)) for behind in node.static_routes]
+    return NodePlan(name, "router", tuple(interfaces), tunnels, tuple(routes), _external(node))
 
 
 def _external(node: Node) -> ExternalPlan | None:
@@ -232,10 +244,15 @@ def _isp(lab: Lab, access: tuple[AccessPlan, ...]) -> NodePlan:
     return NodePlan(lab.isp, "isp", interfaces, (), ())
 
 
+def host_address(lan: IPv4Interface) -> IPv4Address:
+    """The address of the host in a LAN: the first one that is not the router's."""
+    return next(a for a in lan.network.hosts() if a != lan.ip)
+
+
 def _host(lab: Lab, router: str) -> NodePlan:
     lan, name = lab.nodes[router].lan, host_name(lab, router)
     assert lan is not None
-    address = next(a for a in lan.network.hosts() if a != lan.ip)
+    address = host_address(lan)
     interface = InterfacePlan(
         "eth1",
         _mac(lab.lab, name, "eth1"),

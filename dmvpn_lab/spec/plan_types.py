@@ -37,10 +37,19 @@ class InterfacePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingKey:
+    """What authenticates the packets of a routing protocol."""
+
+    mode: Literal["md5", "hmac-sha-256"]
+    secret: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingPlan:
     """The routing protocol of a cloud with its options."""
 
-    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"]
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "odr", "none"]
     hello_s: int
     dead_s: int
     """Without a hello for so long, a neighbour (RIP: a route) is lost."""
@@ -53,12 +62,18 @@ class RoutingPlan:
     """On the hub's tunnel; distance vector protocols."""
     next_hop_self: bool
     """The hub says that it is the next hop of what it heard from a spoke."""
-    stub: tuple[Literal["connected", "summary", "receive-only"], ...]
-    """What spokes announce; empty: they are no stubs. EIGRP."""
+    stub: tuple[str, ...]
+    """What spokes announce, in the words of `eigrp stub`; empty: they are no stubs. EIGRP."""
+    leaks: tuple[IPv4Network, ...]
+    """What stubs announce though they learned it."""
+    redistribute: tuple[Literal["connected", "static"], ...]
+    """What routers bring in from outside of EIGRP."""
     summaries: tuple[IPv4Network, ...]
     """What the hub announces instead of what is in it. EIGRP."""
     bandwidth_kbps: int
     bandwidth_percent: int
+    authentication: RoutingKey | None
+    """Of EIGRP."""
     spokes: int
     """How many there are: what a deadline depends on."""
 

@@ -132,11 +132,16 @@ def static_maps_make_sense(lab: Lab, document: Document) -> Iterator[Problem]:
 
 
 def subnets_do_not_overlap(lab: Lab, document: Document) -> Iterator[Problem]:
-    """Every NBMA line, LAN and tunnel subnet is a network of its own."""
+    """Every NBMA line, LAN, tunnel subnet and static route is a network of its own."""
     networks: list[tuple[Path_, IPv4Network]] = [
         (("clouds", name, "subnet"), cloud.subnet) for name, cloud in lab.clouds.items()
     ]
     networks += [(path, interface.network) for path, interface in _interfaces(lab)]
+    networks += [
+        (("nodes", name, "static-routes", i), network)
+        for name, node in lab.nodes.items()
+        for i, network in enumerate(node.static_routes)
+    ]
     for i, (path, network) in enumerate(networks):
         for other_path, other in networks[:i]:
             if network.overlaps(other):

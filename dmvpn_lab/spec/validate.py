@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -85,7 +85,7 @@ def _problem(document: Document, error: Any) -> Problem:
     if kind == "extra_forbidden":
         return document.problem(path, "unknown key", hint=_did_you_mean(document, path))
     if kind == "missing":
-        return document.problem(path, "this key is missing", expected=_description(path))
+        return document.problem(path, "this key is missing", expected=_description(path), hint=_choice(path))
     return document.problem(path, _given(document, path, error), expected=_expected(kind, context, error))
 
 
@@ -155,6 +155,14 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return StaticMap
         case _:
             return Lab
+
+
+def _choice(path: Path_) -> str | None:
+    """How a key of few words is written."""
+    fields = _section_at(path[:-1]).model_fields.values()
+    kind = next((field.annotation for field in fields if field.alias == path[-1]), None)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return " or ".join(f"`{path[-1]}: {word}`" for word in words) or None
 
 
 def _description(path: Path_) -> str | None:

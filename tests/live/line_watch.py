@@ -17,9 +17,12 @@ from tests.live.namespaces import enter
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 GRE, ESP, UDP = 47, 50, 17
 IKE_PORT = 500
-SO_RCVBUFFORCE = 33
+SO_TIMESTAMP, SO_RCVBUFFORCE = 29, 33
+TIMEVAL = struct.Struct("=qq")
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 LOOK_S = 0.005
+DONT_FRAGMENT, PIECE = 0x4000, 0x3FFF
+"""Of an IPv4 header: the flag; more fragments and the offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Seen:
     protocol: int
     port: int
     """Of the destination, for UDP; else 0."""
+    length: int
+    """Octets, as its header says."""
+    dont_fragment: bool
+    fragment: bool
+    """A piece of a packet."""
 
     @property
     def is_ike(self) -> bool:
@@ -75,20 +83,27 @@ class LineWatch:
         with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL)) as lines:
             os.close(namespace)
             lines.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+            lines.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
             lines.settimeout(0.1)
             self.opened.set()
             while not self._ending.is_set():
                 with contextlib.suppress(TimeoutError):
-                    data, (_line, protocol, *_rest) = lines.recvfrom(65535)
-                    if protocol == ETH_P_IP:
-                        self.packets.append(_seen(data))
+                    data, extra, _flags, (_line, protocol, kind, *_rest) = lines.recvmsg(65535, 64)
+                    seconds, micros = TIMEVAL.unpack(extra[0][2])  # the kernel's: this thread may lag behind
+                    self._take(data, seconds + micros / 1e6, protocol, kind)
             _all, self.lost = struct.unpack("=II", lines.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
 
+    def _take(self, data: bytes, at: float, protocol: int, _kind: int) -> None:
+        if protocol == ETH_P_IP:
+            self.packets.append(_seen(data, at))
 
-def _seen(data: bytes) -> Seen:
+
+def _seen(data: bytes, at: float) -> Seen:
     header = (data[0] & 15) * 4
     port = struct.unpack_from("!H", data, header + 2)[0] if data[9] == UDP else 0
-    return Seen(time.time(), socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), data[9], port)
+    length, _number, pieces = struct.unpack_from("!HHH", data, 2)
+    return Seen(at, socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), data[9], port, length,
+                bool(pieces & DONT_FRAGMENT), bool(pieces & PIECE))  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -115,8 +115,6 @@ def hub_connection(identity: str, ike: list[str], esp: list[str]) -> dict[str, A
     return connection.connection(config, IPv4Address(HUB), None)
 
 
-# Not steady: once diagnose still said `whole` when the wait ended; why is not known yet.
-@pytest.mark.long
 def test_a_certificate_that_has_expired_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("expired")
     path = labs.topology(folder, "ipsec-certificates", "test-expired")

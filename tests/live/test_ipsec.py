@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.live import labs
+from tests.live import labs, test_mtu
 from tests.live.labs import Lab
 from tests.live.line_watch import ESP, GRE, UDP, LineWatch, line_watch
+from tests.live.router_watch import RouterWatch, router_watch
 
 pytestmark = pytest.mark.live
 
 NAME = "test-ipsec"
 HUB, SPOKE_A, SPOKE_B = "172.17.0.1", "172.16.1.1", "172.16.2.1"
+NBMA_MTU = 1500
 BOUND_S = 8.0
 """No fault may stop traffic so long; the machine is emulated, and shared. Figures are printed."""
 
@@ -29,9 +32,10 @@ BOUND_S = 8.0
 class Protected:
     """The lab, its capture, and when it began."""
 
-    def __init__(self, lab: Lab, lines: LineWatch) -> None:
+    def __init__(self, lab: Lab, lines: LineWatch, spoke_a: RouterWatch) -> None:
         self.lab = lab
         self.lines = lines
+        self.spoke_a = spoke_a
         self.results = lab.verify()
         """Of the checks: they wait until everything is there."""
 
@@ -69,9 +73,10 @@ class Protected:
 @pytest.fixture(scope="module")
 def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
     path = labs.topology(tmp_path_factory.mktemp("ipsec"), "ipsec", NAME)
-    with line_watch(NAME) as lines, labs.running(path) as lab:
+    with line_watch(NAME) as lines, router_watch(NAME, "spoke-a") as spoke, labs.running(path) as lab:
         assert lines.opened.is_set()
-        yield Protected(lab, lines)
+        assert spoke.opened.is_set()
+        yield Protected(lab, lines, spoke)
 
 
 def test_every_check_of_the_protected_lab_passes(protected: Protected) -> None:
@@ -100,11 +105,26 @@ def test_ike_comes_first_then_the_sa_then_the_registration_then_the_adjacency(
     assert (ike.source, ike.destination) == (nbma, HUB)
     assert ike.at < esp.at
     assert sum(p.is_ike and p.at < esp.at for p in of_spoke) >= 3  # two exchanges, but for the last reply
-    shown = json.loads(protected.lab.must(spoke, "vtysh", "-d", "ospfd", "-c", "show ip ospf neighbor json"))
-    ((neighbour,),) = shown["neighbors"].values()
-    now = float(protected.lab.must(spoke, "date", "+%s.%N"))
-    assert now - neighbour["upTimeInMsec"] / 1000 > sa["at"]
-    assert neighbour["nbrState"].startswith("Full")
+    up = protected.first("eigrp-neighbour-up", spoke)
+    assert up["at"] > sa["at"]
+
+
+def test_the_deck_s_order_is_seen_at_the_spoke_packet_by_packet(protected: Protected) -> None:
+    """IKE, SA, registration in ESP, reply, adjacency, routing update; nothing of it earlier."""
+    first = protected.spoke_a.first
+    order = [
+        ("IKE", first("ike", sent=True)),
+        ("ESP", first("esp", sent=True)),
+        ("registered", first("registration reply", sent=False)),
+        ("hello from the hub", first("hello", sent=False)),
+        ("routes from the hub", first("update with routes", sent=False)),
+    ]
+    print(", ".join(f"{name} +{at - order[0][1]:.2f} s" for name, at in order))
+    assert [at for _, at in order] == sorted(at for _, at in order)
+    assert first("ike", sent=True) < first("registration request", sent=True)
+    secured = protected.first("ipsec-up", "spoke-a")["at"]
+    assert secured < protected.first("eigrp-neighbour-up", "spoke-a")["at"]
+    assert secured < first("registration reply", sent=False)
 
 
 def test_the_first_packets_on_the_lines_are_leases_and_ike_and_never_gre(protected: Protected) -> None:
@@ -188,13 +208,54 @@ def test_a_new_address_gets_new_sas_and_leaves_the_other_spoke_alone(protected: 
     assert {entry["nbma"] for entry in protected.lab.query("hub", "ipsec")} == {SPOKE_A, SPOKE_B}
 
 
-def test_a_full_packet_passes_the_protected_tunnel_without_fragments(protected: Protected) -> None:
-    full = ("ping", "-n", "-M", "do", "-c", "2", "-W", "2")
-    sized = protected.lab.must("spoke-a", *full, "-s", str(1400 - 28), "10.0.0.1")
-    assert " 0% packet loss" in sized
-    larger = protected.lab.exec("spoke-a", *full, "-s", str(1401 - 28), "10.0.0.1")
-    assert larger.exit_code != 0
-    assert "Message too long" in larger.stderr
+def test_the_largest_packet_of_the_lans_passes_both_tunnels_whole_and_a_larger_one_is_told(
+    protected: Protected,
+) -> None:
+    code, said = test_mtu.ping(protected.lab, test_mtu.MTU)
+    assert code == 0, said
+    sent = [p for p in protected.lines.packets if p.protocol == ESP and p.length > test_mtu.MTU]
+    assert len(sent) >= 4  # there and back, over two lines each
+    assert all(packet.dont_fragment for packet in sent)
+    assert max(packet.length for packet in sent) <= NBMA_MTU
+    code, said = test_mtu.ping(protected.lab, test_mtu.MTU + 1)
+    assert code == 1
+    assert re.search(f"mtu ?= ?{test_mtu.MTU}", said), said
+
+
+def test_tcp_through_two_protected_tunnels_is_told_what_fits(protected: Protected) -> None:
+    protected.lab.must("host-1", "ip", "route", "flush", "cache")
+    ends = asyncio.run(test_mtu.transfer(protected.lab))
+    assert ends == (test_mtu.MSS - test_mtu.TIMESTAMPS,) * 2
+
+
+def test_a_line_that_takes_less_than_a_tunnel_packet_is_no_black_hole(protected: Protected) -> None:
+    """The ISP says so to the router, DF being set, and the router to the sender."""
+    narrow = 1300
+    protected.lab.must("isp", "ip", "link", "set", "eth3", "mtu", str(narrow))
+    try:
+        told = until_told(protected.lab)
+        assert narrow - 120 < told < narrow
+        assert asyncio.run(test_mtu.transfer(protected.lab))[0] <= told - 40
+    finally:
+        protected.lab.must("isp", "ip", "link", "set", "eth3", "mtu", str(NBMA_MTU))
+        protected.lab.must("host-1", "ip", "route", "flush", "cache")
+        protected.lab.must("hub", "ip", "route", "flush", "cache")
+
+
+def until_told(lab: Lab) -> int:
+    """The MTU that host-1 is told when its packets with DF do not fit; each try tells one hop more."""
+    for _ in range(6):
+        _code, said = test_mtu.ping(lab, test_mtu.MTU)
+        found = re.search(r"mtu ?= ?(\d+)", said)
+        if found is not None:
+            return int(found[1])
+    raise AssertionError(f"a black hole: {said}")
+
+
+def test_no_packet_was_ever_in_pieces(protected: Protected) -> None:
+    assert [packet for packet in protected.lines.packets if packet.fragment] == []
+    for node in ("hub", "spoke-a", "spoke-b"):
+        assert test_mtu.fragments(protected.lab, node) == 0
 
 
 def test_the_lab_ends_and_nothing_was_ever_in_clear(protected: Protected) -> None:

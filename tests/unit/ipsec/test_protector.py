@@ -13,9 +13,11 @@ from dmvpn_lab.ipsec.config import IpsecConfig, Secret
 from dmvpn_lab.ipsec.protector import (
     CALL_BACK_S,
     CONFLICT_S,
+    DEFER_S,
     PATIENCE_S,
     REAP_S,
     RETRY_S,
+    SETTLE_S,
     SUSPICION_S,
     Protector,
 )
@@ -277,8 +279,106 @@ def test_an_address_that_passes_from_one_spoke_to_another_is_no_conflict() -> No
     assert made.tick(1.5 + CONFLICT_S) == []
 
 
-def test_a_peer_that_is_not_needed_any_more_is_ended() -> None:
+def test_a_peer_that_is_not_needed_any_more_is_ended_with_a_word_to_it() -> None:
     made = spoke()
-    made.child_up(CHILD, 1.0)
-    assert commands(made.peers_changed(frozenset(), 2.0)) == ["terminate", "unload-conn"]
+    made.child_up(replace(CHILD, ike_id="7", initiated=True), 1.0)
+    end, unload = made.peers_changed(frozenset(), 2.0)
+    assert isinstance(end, Ask)
+    assert (end.command, end.message["ike-id"]) == ("terminate", "7")
+    assert "force" not in end.message
+    assert commands([unload]) == ["unload-conn"]
     assert "initiate" not in commands(made.child_down(1, 2.1))
+
+
+def test_a_negotiation_with_a_peer_that_is_not_needed_any_more_is_given_up() -> None:
+    end, _unload = spoke().peers_changed(frozenset(), 2.0)
+    assert isinstance(end, Ask)
+    assert end.message["ike"] == "peer-172.17.0.1"
+
+
+def test_what_a_peer_began_itself_it_ends_itself() -> None:
+    made = spoke()
+    made.child_up(replace(CHILD, ike_id="7"), 1.0)
+    assert commands(made.peers_changed(frozenset(), 2.0)) == ["unload-conn"]
+
+
+def test_an_ike_sa_with_new_keys_is_ended_by_its_new_number() -> None:
+    made = spoke()
+    made.child_up(replace(CHILD, ike_id="7", initiated=True), 1.0)
+    made.ike_rekeyed("7", "8")
+    end, _unload = made.peers_changed(frozenset(), 2.0)
+    assert isinstance(end, Ask)
+    assert end.message["ike-id"] == "8"
+
+
+OURS = replace(CHILD, identity="spoke-b.lab.test", ike_id="7", initiated=True)
+THEIRS = replace(OURS, number=2, spi_in=0xD1, spi_out=0xD2, ike_id="9", initiated=False)
+
+
+@pytest.mark.parametrize("order", [(OURS, THEIRS), (THEIRS, OURS)])
+@pytest.mark.parametrize(("identity", "ended"), [("spoke-a.lab.test", []), ("spoke-c.lab.test", ["7"])])
+def test_of_two_pairs_that_both_ends_began_at_once_one_stays(
+    order: tuple[ChildSa, ChildSa], identity: str, ended: list[str]
+) -> None:
+    """The one that the first identity began; whoever began the other ends it."""
+    made = Protector(config(identity=identity))
+    made.peers_changed(frozenset({HUB}), 0.0)
+    made.source_changed(SPOKE, 0.0)
+    made.connected((), frozenset(), 0.0)
+    actions = made.child_up(order[0], 1.0)
+    assert commands(actions) == []
+    actions = made.child_up(order[1], 1.1)
+    ends = [a.message["ike-id"] for a in actions if isinstance(a, Ask) and a.command == "terminate"]
+    assert ends == ended
+
+
+def test_two_pairs_that_one_end_began_are_left_alone() -> None:
+    made = spoke()
+    made.child_up(replace(CHILD, ike_id="7", initiated=True), 1.0)
+    again = made.child_up(replace(CHILD, number=2, ike_id="8", initiated=True), 1.1)
+    assert commands(again) == []
+
+
+LOW, HIGH = IPv4Address("172.16.0.9"), IPv4Address("172.16.9.9")
+
+
+def meets(other: IPv4Address) -> Protector:
+    """A spoke whose binding of another spoke was resolved."""
+    made = spoke()
+    made.peers_changed(frozenset({HUB, other}), 1.0, frozenset({other}))
+    return made
+
+
+def test_of_two_spokes_that_meet_the_one_with_the_lower_address_begins() -> None:
+    made = spoke()
+    both = frozenset({HUB, HIGH})
+    assert commands(made.peers_changed(both, 1.0, frozenset({HIGH}))) == ["load-conn", "initiate"]
+
+
+def test_the_other_waits_and_begins_when_nobody_comes() -> None:
+    made = spoke()
+    assert commands(made.peers_changed(frozenset({HUB, LOW}), 1.0, frozenset({LOW}))) == ["load-conn"]
+    assert made.deadline() == 1.0 + DEFER_S
+    assert commands(made.tick(1.0 + DEFER_S)) == ["initiate"]
+
+
+def test_it_begins_nothing_when_the_first_came_and_sends_directly_once_that_one_is_ready() -> None:
+    made = meets(LOW)
+    pair = replace(CHILD, peer=LOW, identity="spoke-b.lab.test")
+    assert told(made.child_up(pair, 1.2)) == ["ipsec-up"]
+    assert made.secured() == []
+    assert made.deadline() == 1.2 + SETTLE_S
+    assert made.tick(1.2 + SETTLE_S) == [PeerSecured(SPOKE, LOW, "spoke-b.lab.test")]
+    assert made.tick(9.0) == []
+
+
+def test_who_began_may_send_directly_at_once() -> None:
+    pair = replace(CHILD, peer=HIGH, identity="spoke-b.lab.test", initiated=True)
+    assert PeerSecured(SPOKE, HIGH, "spoke-b.lab.test") in meets(HIGH).child_up(pair, 1.2)
+
+
+def test_a_pair_that_is_lost_before_it_is_used_is_told_to_nobody() -> None:
+    made = meets(LOW)
+    made.child_up(replace(CHILD, peer=LOW), 1.2)
+    assert "initiate" not in commands(made.child_down(1, 1.3))  # the other begins again, too
+    assert not any(isinstance(a, PeerSecured) for a in made.tick(2.4))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dmvpn_lab.ipsec.sa import decode_children, decode_ikes, decode_numbers, decode_rekeyed
+from dmvpn_lab.ipsec.sa import (
+    decode_children,
+    decode_ike_rekeyed,
+    decode_ikes,
+    decode_numbers,
+    decode_rekeyed,
+)
 
 
 def child(**changes: Any) -> dict[str, Any]:
@@ -60,3 +66,17 @@ def test_a_rekeying_names_the_old_and_the_new_child() -> None:
     assert old == 3
     assert new is not None
     assert new.number == 5
+
+
+def test_who_began_the_ike_sa_is_read_with_its_number() -> None:
+    told = message(gre=child())
+    told["peer-172.17.0.1"]["initiator"] = "yes"
+    (ours,) = decode_children(told)
+    (theirs,) = decode_children(message(gre=child()))
+    assert (ours.ike_id, ours.initiated, theirs.initiated) == ("1", True, False)
+
+
+def test_a_rekeyed_ike_sa_has_an_old_and_a_new_number() -> None:
+    pair = {"old": {"uniqueid": "1"}, "new": {"uniqueid": "4"}}
+    assert decode_ike_rekeyed({"peer-172.17.0.1": pair}) == ("1", "4")
+    assert decode_ike_rekeyed(message(gre=child())) is None
