@@ -10,14 +10,16 @@ from ipaddress import IPv4Interface
 from typing import Any
 
 from dmvpn_lab.errors import UsageError
-from dmvpn_lab.faults import address_change
-from dmvpn_lab.faults.moment import Moment, chosen, moments
+from dmvpn_lab.faults import address_change, impair, link_down, nat_rebind
+from dmvpn_lab.faults.moment import Moment, Where, chosen, moments
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec.plan_types import Plan
 
 Options = Mapping[str, Any]
 """As a file has them: words, numbers and truth values."""
 LONGEST_GAP_S = 3600.0
+IMPAIRMENTS = {"delay": "delay_ms", "jitter": "jitter_ms", "loss": "loss_percent", "rate": "rate_kbps"}
+"""Options of `impair`, in milliseconds, per cent and kbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +30,24 @@ class Kind:
     options: tuple[str, ...]
     lasting: bool
     """It is in force until it is undone."""
-    recovered_by: str
-    """The event by which the node says that it is over it."""
+    recovered_by: str | None
+    """The event that says that it is over; None: nothing does."""
+    recovered_at: Where
+    """Who says so: each spoke, each hub, or the node that it was done to."""
     targets: Callable[[Plan], tuple[str, ...]]
     """The nodes that it can be done to."""
     check: Callable[[Options], None]
     """Raises UsageError for options that cannot be."""
     inject: Callable[[RunningLab, str, Options], Awaitable[str]]
     """Do it; what was done, in words."""
-    draw: Callable[[random.Random, Plan, str], dict[str, Any]]
-    """Options by chance, for that node."""
+    draw: Callable[[random.Random, Plan, str], dict[str, Any]] | None
+    """Options by chance, for that node; None: not drawn, since the lab is not whole until it is undone."""
 
 
 def kinds() -> dict[str, Kind]:
     """All there are, by name."""
-    found = [_address_change(), *(_of_a_moment(moment) for moment in moments())]
+    found = [_address_change(), _link_down(), _impair(), _nat_rebind()]
+    found += [_of_a_moment(moment) for moment in moments()]
     return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)}
 
 
@@ -71,15 +76,64 @@ def _address_change() -> Kind:
         _wish("", options)
 
     options = ("address", "subnet", "gap", "swap")
-    return Kind(address_change.NAME, options, True, "registered", _leased, check, inject, draw)
+    return Kind(address_change.NAME, options, True, "registered", "node", _leased, check, inject, draw)
+
+
+def _link_down() -> Kind:
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await link_down.inject(lab, node, lan=options.get("lan", False))).what
+
+    def check(options: Options) -> None:
+        _known(options, ("lan",))
+        if not isinstance(options.get("lan", False), bool):
+            raise UsageError("lan is true or false")
+
+    return Kind(link_down.NAME, ("lan",), True, None, "node", _routers, check, inject, None)
+
+
+def _impair() -> Kind:
+    names = tuple(IMPAIRMENTS)
+
+    def wish(options: Options) -> impair.Impairment:
+        _known(options, names)
+        if not all(isinstance(value, int | float) and value >= 0 for value in options.values()):
+            raise UsageError(f"{', '.join(names)} are numbers", hint="such as `delay: 50` (ms)")
+        rate = int(options.get("rate", 0))
+        how = {IMPAIRMENTS[name]: float(value) for name, value in options.items() if name != "rate"}
+        return impair.Impairment(rate_kbps=rate, **how)
+
+    def check(options: Options) -> None:
+        wish(options).words()
+
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await impair.inject(lab, node, wish(options))).what
+
+    def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
+        return {"delay": chance.choice((5, 20, 50)), "loss": chance.choice((0, 1, 2))}
+
+    return Kind(impair.NAME, names, True, None, "node", _routers, check, inject, draw)
+
+
+def _nat_rebind() -> Kind:
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await nat_rebind.inject(lab, node)).what
+
+    def targets(plan: Plan) -> tuple[str, ...]:
+        return tuple(node.name for node in plan.nodes if node.kind == "nat")
+
+    def check(options: Options) -> None:
+        _known(options, ())
+
+    return Kind(nat_rebind.NAME, (), True, None, "node", targets, check, inject, None)
 
 
 def _of_a_moment(moment: Moment) -> Kind:
     def targets(plan: Plan) -> tuple[str, ...]:
-        wanted = [each for each in plan.agents()
-                  if any(plan.cloud(tunnel.cloud).ipsec for tunnel in each.tunnels)]  # fmt: skip
-        by_ipsec = moment.recovered_by.startswith(("ipsec-", "ike-"))
-        return tuple(each.name for each in (wanted if by_ipsec else plan.agents()))
+        return tuple(
+            each.name for each in plan.agents()
+            if any((plan.cloud(tunnel.cloud).ipsec or not moment.needs_ipsec)
+                   and (tunnel.role == "hub" or not moment.hubs_only) for tunnel in each.tunnels)
+        )  # fmt: skip
 
     def check(options: Options) -> None:
         _known(options, ("how",))
@@ -91,7 +145,13 @@ def _of_a_moment(moment: Moment) -> Kind:
     def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
         return {"how": chance.choice(moment.ways).name}
 
-    return Kind(moment.name, ("how",), False, moment.recovered_by, targets, check, inject, draw)
+    return Kind(
+        moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, targets, check, inject, draw
+    )
+
+
+def _routers(plan: Plan) -> tuple[str, ...]:
+    return tuple(node.name for node in plan.agents())
 
 
 def _leased(plan: Plan) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ UNDO_AT_ONCE = 0.5
 def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     """A scenario of that many faults that apply to a lab. Raises UsageError when none does."""
     chance = random.Random(seed)
-    choices = [(kind, node) for kind in registry.kinds().values() for node in kind.targets(plan)]
+    drawn = [(kind, kind.draw) for kind in registry.kinds().values() if kind.draw is not None]
+    choices = [(kind, options, node) for kind, options in drawn for node in kind.targets(plan)]
     if not choices:
         raise UsageError(f"no fault applies to {topology}", hint="one applies to a spoke with a lease")
     sound = [check.name for check in checks.ALL if _says_something(check.name, plan)]
@@ -32,9 +33,9 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     steps: list[Step] = [*briefly]
     last = 0
     for _ in range(faults):
-        kind, node = chance.choice(choices)
-        inject = model.Inject(inject=kind.name, node=node, options=kind.draw(chance, plan, node))
-        tellers = _tellers(plan, node, inject)
+        kind, options, node = chance.choice(choices)
+        inject = model.Inject(inject=kind.name, node=node, options=options(chance, plan, node))
+        tellers = _tellers(plan, kind, inject)
         steps += [inject, *_told(kind.recovered_by, tellers), *briefly]
         last += lasting(inject)
         if lasting(inject) and chance.random() < UNDO_AT_ONCE:
@@ -47,15 +48,21 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     return Scenario(scenario=f"drawn-{seed}", title=title, topology=topology, steps=tuple(steps))
 
 
-def _tellers(plan: Plan, node: str, inject: model.Inject) -> list[str]:
-    """Who tells that it is over: the node and who swapped with it; of a hub, every spoke of its clouds."""
-    spokes = [spoke.name for tunnel in plan.node(node).tunnels if tunnel.role == "hub"
-              for spoke, _ in plan.members(tunnel.cloud, "spoke")]  # fmt: skip
+def _tellers(plan: Plan, kind: registry.Kind, inject: model.Inject) -> list[str]:
+    """Who tells that it is over: the node and who swapped with it, or the other ends of its tunnels."""
     swapped = [inject.options["swap"]] if "swap" in inject.options else []
-    return list(dict.fromkeys(spokes)) or [node, *swapped]
+    if kind.recovered_at == "node":
+        return [inject.node, *swapped]
+    mine = plan.node(inject.node).tunnels
+    if any(tunnel.role == kind.recovered_at for tunnel in mine):
+        return [inject.node]
+    there = [node.name for tunnel in mine for node, _ in plan.members(tunnel.cloud, kind.recovered_at)]
+    return list(dict.fromkeys(there))
 
 
-def _told(event: str, nodes: list[str]) -> list[Step]:
+def _told(event: str | None, nodes: list[str]) -> list[Step]:
+    if event is None:
+        return []
     return [model.Expect(expect=model.EventHappened(event=event, node=each)) for each in nodes]
 
 

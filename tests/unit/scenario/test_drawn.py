@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab.errors import UsageError
-from dmvpn_lab.scenario import drawn, load, model
+from dmvpn_lab.faults import registry
+from dmvpn_lab.scenario import drawn, load, model, rules
 from tests.unit.spec.labs import BUNDLED, bundled, plan
 
 STATIC = """
@@ -47,12 +48,18 @@ def test_every_kind_of_fault_that_applies_is_drawn_some_time() -> None:
             if isinstance(step, model.Inject)}.isdisjoint({"sa-delete", "ike-restart", "rekey"})  # fmt: skip
 
 
+def test_a_hub_is_restarted_and_no_spoke() -> None:
+    steps = drawn.draw(bundled("hub-and-spoke"), "x", 1, 200).steps
+    assert {step.node for step in steps
+            if isinstance(step, model.Inject) and step.inject == "hub-restart"} == {"hub"}  # fmt: skip
+
+
 def test_what_lasts_is_undone_before_the_last_checks() -> None:
     for seed in range(50):
         steps = drawn.draw(bundled("hub-and-spoke"), "x", seed, 4).steps
         lasting = 0
         for step in steps:
-            lasting += isinstance(step, model.Inject)
+            lasting += rules.lasting(step)
             if isinstance(step, model.Undo):
                 lasting = 0 if step.undo == "all" else lasting - 1
         assert lasting == 0
@@ -60,6 +67,8 @@ def test_what_lasts_is_undone_before_the_last_checks() -> None:
                 ] == ["registration", "multicast", "adjacency", "reachability"]  # fmt: skip
 
 
-def test_a_lab_without_anything_to_disturb_is_refused() -> None:
+def test_a_lab_without_anything_to_disturb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    leases_only = {name: kind for name, kind in registry.kinds().items() if name == "address-change"}
+    monkeypatch.setattr(registry, "kinds", lambda: leases_only)
     with pytest.raises(UsageError, match="no fault applies to static"):
         drawn.draw(plan(STATIC), "static", 1, 1)
