@@ -77,6 +77,8 @@ def _says_something(check: str, plan: Plan) -> bool:
             return any(cloud.ipsec is not None for cloud in plan.clouds)
         case "resolution":
             return any(cloud.phase != 1 and _two_spokes_with_a_host(plan, cloud) for cloud in plan.clouds)
+        case "shortcut":
+            return any(cloud.phase == 3 and _two_spokes_with_a_host(plan, cloud) for cloud in plan.clouds)
         case "adjacency":
             return any(protocol(cloud.routing.protocol).exchanges_routes for cloud in plan.clouds)
         case "reachability":
