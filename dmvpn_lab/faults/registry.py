@@ -11,17 +11,17 @@ from typing import Any
 
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import address_change, impair, link_down, nat_rebind
-from dmvpn_lab.faults.impair import Impairment
 from dmvpn_lab.faults.moment import Moment, Where, chosen, moments
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec.plan_types import Plan
 
+RENEWED = frozenset({"expire", "hub-restart"})
+"""Faults that are over when the spokes renew: a third of the holding time."""
 Options = Mapping[str, Any]
 """As a file has them: words, numbers and truth values."""
 LONGEST_GAP_S = 3600.0
-HUBS_ONLY = frozenset({"hub-restart"})
-RENEWED = frozenset({"hub-restart", "expire"})
-"""Over when the spokes renew their registration."""
+IMPAIRMENTS = {"delay": "delay_ms", "jitter": "jitter_ms", "loss": "loss_percent", "rate": "rate_kbps"}
+"""Options of `impair`, in milliseconds, per cent and kbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,18 @@ class Kind:
     lasting: bool
     """It is in force until it is undone."""
     recovered_by: str | None
-    """The event that says that it is over; None: nothing says so."""
+    """The event that says that it is over; None: nothing does."""
     recovered_at: Where
-    """Who says so: the spokes that a fault touches, the hub, or the node itself."""
-    drawn: bool
-    """Whether chance may draw it: a lab is over it soon, not when somebody renews."""
+    """Who says so: each spoke, each hub, or the node that it was done to."""
     targets: Callable[[Plan], tuple[str, ...]]
     """The nodes that it can be done to."""
     check: Callable[[Options], None]
     """Raises UsageError for options that cannot be."""
     inject: Callable[[RunningLab, str, Options], Awaitable[str]]
     """Do it; what was done, in words."""
-    draw: Callable[[random.Random, Plan, str], dict[str, Any]]
-    """Options by chance, for that node."""
+    draw: Callable[[random.Random, Plan, str], dict[str, Any]] | None
+    """Options by chance, for that node; None: not drawn, since the lab is not whole until it is undone,
+    or until somebody renews a registration."""
 
 
 def kinds() -> dict[str, Kind]:
@@ -81,61 +80,63 @@ def _address_change() -> Kind:
         _wish("", options)
 
     options = ("address", "subnet", "gap", "swap")
-    return Kind(address_change.NAME, options, True, "registered", "spoke", True, _leased, check, inject, draw)
+    return Kind(address_change.NAME, options, True, "registered", "node", _leased, check, inject, draw)
 
 
 def _link_down() -> Kind:
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await link_down.inject(lab, node, lan=options.get("lan", False))).what
+
     def check(options: Options) -> None:
         _known(options, ("lan",))
         if not isinstance(options.get("lan", False), bool):
-            raise UsageError(f"{options['lan']!r} will not do", hint="lan is true or false")
+            raise UsageError("lan is true or false")
 
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await link_down.inject(lab, node, lan=bool(options.get("lan")))).what
-
-    return Kind(link_down.NAME, ("lan",), True, None, "node", False, _agents, check, inject, _nothing)
+    return Kind(link_down.NAME, ("lan",), True, None, "node", _routers, check, inject, None)
 
 
 def _impair() -> Kind:
-    names = ("delay", "jitter", "loss", "rate")
+    names = tuple(IMPAIRMENTS)
 
-    def impairment(options: Options) -> Impairment:
+    def wish(options: Options) -> impair.Impairment:
         _known(options, names)
-        values = {name: options.get(name, 0) for name in names}
-        for value in values.values():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise UsageError(f"{value!r} will not do", hint="a whole number")
-        return Impairment(values["delay"], values["jitter"], values["loss"], values["rate"])
+        if not all(isinstance(value, int | float) and value >= 0 for value in options.values()):
+            raise UsageError(f"{', '.join(names)} are numbers", hint="such as `delay: 50` (ms)")
+        rate = int(options.get("rate", 0))
+        how = {IMPAIRMENTS[name]: float(value) for name, value in options.items() if name != "rate"}
+        return impair.Impairment(rate_kbps=rate, **how)
 
     def check(options: Options) -> None:
-        impairment(options).words()
+        wish(options).words()
 
     async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await impair.inject(lab, node, impairment(options))).what
+        return (await impair.inject(lab, node, wish(options))).what
 
-    return Kind(impair.NAME, names, True, None, "node", False, _agents, check, inject, _nothing)
+    def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
+        return {"delay": chance.choice((5, 20, 50)), "loss": chance.choice((0, 1, 2))}
+
+    return Kind(impair.NAME, names, True, None, "node", _routers, check, inject, draw)
 
 
 def _nat_rebind() -> Kind:
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await nat_rebind.inject(lab, node)).what
+
     def targets(plan: Plan) -> tuple[str, ...]:
         return tuple(node.name for node in plan.nodes if node.kind == "nat")
 
     def check(options: Options) -> None:
         _known(options, ())
 
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await nat_rebind.inject(lab, node)).what
-
-    return Kind(nat_rebind.NAME, (), True, None, "node", False, targets, check, inject, _nothing)
+    return Kind(nat_rebind.NAME, (), True, None, "node", targets, check, inject, None)
 
 
 def _of_a_moment(moment: Moment) -> Kind:
     def targets(plan: Plan) -> tuple[str, ...]:
-        hubs_only = moment.name in HUBS_ONLY
         return tuple(
             each.name for each in plan.agents()
-            if (not moment.needs_ipsec or any(plan.cloud(t.cloud).ipsec for t in each.tunnels))
-            and (not hubs_only or any(t.role == "hub" for t in each.tunnels))
+            if any((plan.cloud(tunnel.cloud).ipsec or not moment.needs_ipsec)
+                   and (tunnel.role == "hub" or not moment.hubs_only) for tunnel in each.tunnels)
         )  # fmt: skip
 
     def check(options: Options) -> None:
@@ -148,17 +149,13 @@ def _of_a_moment(moment: Moment) -> Kind:
     def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
         return {"how": chance.choice(moment.ways).name}
 
-    drawn = moment.recovered_by is not None and moment.name not in RENEWED
-    return Kind(moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, drawn, targets,
-                check, inject, draw)  # fmt: skip
+    return Kind(
+        moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, targets, check, inject,
+        None if moment.name in RENEWED else draw,
+    )  # fmt: skip
 
 
-def _nothing(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
-    """No options."""
-    return {}
-
-
-def _agents(plan: Plan) -> tuple[str, ...]:
+def _routers(plan: Plan) -> tuple[str, ...]:
     return tuple(node.name for node in plan.agents())
 
 
