@@ -14,9 +14,11 @@ from dmvpn_lab.host import can_run_labs
 COMPLETE = "_DMVPN_LAB_COMPLETE"
 WITH_THE_NODES = frozenset(
     {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
-     "pytest", "adopt", "logs", "capture", "graph"}
+     "pytest", "adopt", "logs", "capture", "graph", "run"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
+STARTS = frozenset({"up", "pytest", "adopt", "run"})
+"""Those that make the machine run. To all others a machine that does not run has no lab."""
 GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
 """Options of `graph` that take the next word."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
@@ -48,11 +50,19 @@ def run(argv: list[str]) -> int:
 def _runs_here(argv: list[str]) -> bool:
     """What stands after `--` is for a program in a node."""
     words = argv[: argv.index("--")] if "--" in argv else argv
-    if not words or "--help" in words or words[0] not in WITH_THE_NODES:
+    if not words or "--help" in words or words[0] not in WITH_THE_NODES or words[:2] == ["run", "--list"]:
         return True
     if words[0] == "graph" and _names_a_topology(words[1:]):
         return True
-    return any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs()
+    if any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs():
+        return True
+    return words[0] not in STARTS and os.geteuid() == 0 and not _machine_runs()
+
+
+def _machine_runs() -> bool:
+    from dmvpn_lab.machine import vm
+
+    return vm.find() is not None
 
 
 def _names_a_topology(words: list[str]) -> bool:
@@ -65,17 +75,32 @@ def _names_a_topology(words: list[str]) -> bool:
 
 def _run_in_machine(argv: list[str]) -> int:
     from dmvpn_lab.machine import client, vm
+    from dmvpn_lab.machine.progress import Steps
 
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
-    running = vm.ensure(say)
-    if argv[0] in ("up", "pytest"):
-        how = "KVM" if running.accelerator == "kvm" else "emulated"
-        say(f"this kernel has no GRE or ESP: the lab runs in the machine (QEMU, {how})")
+    brought = _of_a_scenario(argv) if argv[0] == "run" else []
+    steps = Steps()
+    if argv[0] in STARTS:
+        steps("this kernel has no GRE or ESP: the lab runs in the machine, a small VM")
+    with steps.alive():
+        running = vm.ensure(steps)
     if argv[0] == "pytest":  # a program of the machine: what it writes here comes back
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
-    return client.run(running.port, running.token, "dmvpn_lab", argv)
+    return client.run(running.port, running.token, "dmvpn_lab", argv, brought)
+
+
+def _of_a_scenario(argv: list[str]) -> list[str]:
+    """The topologies that scenario files name. A wrong file is told here, before any machine starts."""
+    if any(word.partition("=")[0] == "--random" for word in argv):
+        return []
+    from pathlib import Path
+
+    from dmvpn_lab.scenario.load import read
+
+    files = [Path(word) for word in argv[1:] if word.endswith((".yml", ".yaml")) and Path(word).is_file()]
+    return [str(read(file).topology) for file in files]
 
 
 def _brought(argv: list[str]) -> list[str]:
@@ -83,11 +108,6 @@ def _brought(argv: list[str]) -> list[str]:
     named = [word.partition("::")[0] for word in argv[1:]]
     tests = [n for n in named if os.path.isdir(n) or (n.endswith(".py") and os.path.exists(n))]
     return [*tests, *PYTEST_FILES] if tests else ["."]
-
-
-def say(text: str) -> None:
-    """One line of progress, apart from what the command prints."""
-    print(f"dmvpn-lab: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

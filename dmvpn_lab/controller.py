@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -53,8 +54,12 @@ def find_topology(name: str) -> Path:
     bundled = bundled_topologies() / f"{name}.yml"
     if os.path.isfile(bundled) and "/" not in name:
         return bundled
-    names = ", ".join(sorted(each.stem for each in bundled_topologies().glob("*.yml")))
-    raise UsageError(f"there is no topology {name!r}", hint=f"name a file, or one of: {names}")
+    names = sorted(each.stem for each in bundled_topologies().glob("*.yml"))
+    close = difflib.get_close_matches(name.removesuffix(".yml"), names, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UsageError(
+        f"there is no topology {name!r}", hint=f"{hint}name a file, or one of: {', '.join(names)}"
+    )
 
 
 async def up(topology: str, backend_name: str, progress: Progress, only: Collection[str] = ()) -> UpResult:

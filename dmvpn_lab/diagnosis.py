@@ -7,15 +7,14 @@ Each rests on the one before, so what comes after a broken link tells nothing an
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from dmvpn_lab import charon_log
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
-from dmvpn_lab.checks.reachability import host_behind
+from dmvpn_lab.checks.outside import outside
+from dmvpn_lab.checks.reachability import host_behind, way
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.render.identity import identity
 from dmvpn_lab.routing import protocol
@@ -26,6 +25,17 @@ LOG = "/run/dmvpn-lab/log/charon.log"
 LOG_LINES = "600"
 """A minute or two, for charon tells of each DPD message."""
 WHOLE = "whole"
+REFUSED = {
+    "auth-missing": "without authentication",
+    "auth-off": "with authentication, which is off here",
+    "auth-other-key-id": "with another key ID",
+    "auth-other-type": "with another type of authentication",
+    "auth-replayed": "that were replayed",
+    "auth-wrong-digest": "with a wrong digest: the keys differ",
+    "k-value-mismatch": "with other K-values",
+    "other-asn": "of another AS",
+}
+"""Counters of EIGRP -> what was wrong with the packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,8 @@ class Pair:
     hub: NodePlan
     at_hub: TunnelPlan
     spoke_nbma: str
+    spoke_outside: str
+    """The same, or the address of the NAT router before it."""
     hub_nbma: str
 
 
@@ -101,7 +113,8 @@ async def _walk(
             return Broken("underlay", f"{node.name}'s {tunnel.source} has no address",
                           f"dmvpn-lab exec {node.name} -- cat /run/dmvpn-lab/log/dhcpcd.log")  # fmt: skip
         addresses.append(nbma)
-    pair = Pair(lab, cloud, *spoke, *hub, *addresses)
+    seen = await outside(lab, spoke[0].name, spoke[1].name)
+    pair = Pair(lab, cloud, *spoke, *hub, addresses[0], seen or addresses[0], addresses[1])
     for step in STEPS:
         broken = await step(pair)
         if broken is not None:
@@ -151,7 +164,7 @@ async def _registration(pair: Pair) -> Broken | None:
     entries = await pair.lab.query(pair.hub.name, "nhrp")
     address = str(pair.at_spoke.address.ip)
     bound = next((entry["nbma"] for entry in entries if entry["protocol"] == address), None)
-    if bound == pair.spoke_nbma:
+    if bound == pair.spoke_outside:
         return None
     servers = await pair.lab.query(pair.spoke.name, "nhs")
     state = next((s for s in servers if s["protocol"] == str(pair.at_hub.address.ip)), None)
@@ -162,7 +175,7 @@ async def _registration(pair: Pair) -> Broken | None:
 
 
 async def _multicast(pair: Pair) -> Broken | None:
-    ends = ((pair.hub.name, pair.at_hub, pair.spoke_nbma), (pair.spoke.name, pair.at_spoke, pair.hub_nbma))
+    ends = ((pair.hub.name, pair.at_hub, pair.spoke_outside), (pair.spoke.name, pair.at_spoke, pair.hub_nbma))
     for node, tunnel, far in ends:
         wanted = tunnel.map_multicast_dynamic or far in map(str, tunnel.map_multicast)
         if tunnel.mode == "point-to-point" or not wanted:
@@ -182,9 +195,23 @@ async def _adjacency(pair: Pair) -> Broken | None:
         up, seen = await adjacent(pair.lab, pair.cloud, node.name, neighbour.address.ip)
         if not up:
             argv = " ".join(f"'{word}'" if " " in word else word for word in routing.show_argv())
-            look_at = f"exec {node.name} -- {argv}" if argv else f"show {node.name} eigrp neighbors"
+            shown = "eigrp neighbors" if routing.name == "eigrp" else routing.name
+            look_at = f"exec {node.name} -- {argv}" if argv else f"show {node.name} {shown}"
+            seen += await _why_not_adjacent(pair, routing.name)
             return Broken("adjacency", f"{node.name}: {seen}", f"dmvpn-lab {look_at}")
     return None
+
+
+async def _why_not_adjacent(pair: Pair, protocol_name: str) -> str:
+    """What EIGRP counted of packets that it did not believe."""
+    if protocol_name != "eigrp":
+        return ""
+    told = ""
+    for node in (pair.hub, pair.spoke):
+        counters = (await pair.lab.query(node.name, "eigrp-traffic"))["counters"]
+        for name in (each for each in sorted(REFUSED) if counters.get(each)):
+            told += f"; {node.name}: {counters[name]} packets {REFUSED[name]}"
+    return told
 
 
 async def _route(pair: Pair) -> Broken | None:
@@ -194,12 +221,9 @@ async def _route(pair: Pair) -> Broken | None:
         lan = far.lan_interface()
         if lan is None or lan.address is None:
             continue
-        shown: list[dict[str, Any]] = json.loads(
-            await pair.lab.must(node.name, "ip", "-json", "route", "get", str(lan.address.ip))
-        )
-        device = shown[0].get("dev")
+        device = (await way(pair.lab, node, str(lan.address.ip))).get("dev")
         if device != tunnel.name:
-            evidence = f"{node.name} sends packets for {far.name}'s LAN out of {device}"
+            evidence = f"{node.name} sends packets for {far.name}'s LAN out of {device or 'no interface'}"
             return Broken("route", evidence, f"dmvpn-lab show {node.name} routes")
     return None
 

@@ -158,9 +158,24 @@ def _program(name: str, package: str, why: str) -> Fact:
 
 
 def _kvm() -> Fact:
+    verdict = "is tried at the first start"
     ok = os.access("/dev/kvm", os.R_OK | os.W_OK)
-    return Fact("KVM", ok, "/dev/kvm is there; tried at the first start" if ok else "no /dev/kvm",
+    if ok and (tried := _kvm_tried()) is not None:
+        ok = not tried.endswith("does not work")
+        verdict = "works" if ok else "was tried, and boots nothing"
+    there = "may not be used" if Path("/dev/kvm").exists() else "is not there"
+    return Fact("KVM", ok, f"/dev/kvm {verdict if os.access('/dev/kvm', os.R_OK | os.W_OK) else there}",
                 "the machine is emulated: ten to twenty times slower", required=False)  # fmt: skip
+
+
+def _kvm_tried() -> str | None:
+    """What the first start of the machine found."""
+    from dmvpn_lab.machine.paths import cache_folder
+
+    try:
+        return (cache_folder() / "kvm").read_text(encoding="utf-8")
+    except OSError:
+        return None
 
 
 def _architecture() -> Fact:

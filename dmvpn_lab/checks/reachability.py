@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 
@@ -75,6 +76,21 @@ def path(plan: Plan, cloud: CloudPlan, source: Member, target: Member) -> list[I
     if source[1].role == target[1].role == "spoke" and cloud.phase == 1:
         hops.append(plan.members(cloud.name, "hub")[0][1].address.ip)
     return [*hops, target[1].address.ip, address.ip]
+
+
+async def way(lab: RunningLab, router: NodePlan, target: str) -> dict[str, str]:
+    """How a router forwards a packet of the host behind it: `dev`, `gateway`, as ip-route(8) names them.
+
+    Empty: not at all. Without a host, how it sends a packet of its own."""
+    host, lan = host_behind(lab.plan, router), router.lan_interface()
+    argv = ["ip", "-json", "route", "get", target]
+    if host is not None and host.interfaces[0].address is not None and lan is not None:
+        argv += ["from", str(host.interfaces[0].address.ip), "iif", lan.name]
+    done = await lab.exec(router.name, *argv)
+    if done.exit_code != 0:
+        return {}
+    found: dict[str, str] = json.loads(done.stdout)[0]
+    return found
 
 
 async def _one(

@@ -13,7 +13,7 @@ from dmvpn_lab.backends import NAMES
 from dmvpn_lab.backends.state import running_labs
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli import diagnose, output
-from dmvpn_lab.cli.options import Json, LabName
+from dmvpn_lab.cli.options import Json, LabName, complete_backend, complete_topology
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, HostError, UsageError
 from dmvpn_lab.running import RunningLab
 
@@ -22,9 +22,13 @@ Junit = Annotated[Path | None, typer.Option("--junit", help="Write the results a
 
 def up(
     topology: Annotated[
-        str, typer.Argument(help="A topology file, or a bundled one's name.")
+        str,
+        typer.Argument(help="A topology file, or a bundled one's name.", autocompletion=complete_topology),
     ] = "hub-and-spoke",
-    backend: Annotated[str, typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.")] = "netns",
+    backend: Annotated[
+        str,
+        typer.Option(help=f"How nodes are run: {', '.join(NAMES)}.", autocompletion=complete_backend),
+    ] = "netns",
     verify: Annotated[bool, typer.Option(help="Verify the lab once it runs.")] = True,
     node_filter: Annotated[
         str,
@@ -56,10 +60,13 @@ async def _up(
 
 def down(
     lab: Annotated[str | None, typer.Argument(help="The lab; the only one that runs.")] = None,
+    named: LabName = None,
     every: Annotated[bool, typer.Option("--all", help="Every lab, whatever state it is in.")] = False,
 ) -> None:
     """Stop a lab and remove everything of it."""
-    labs = running_labs() if every else [lab or _only()]
+    if lab is not None and named not in (None, lab):
+        raise UsageError(f"{lab} and --lab {named} are two labs", hint="name one, or --all")
+    labs = running_labs() if every else [lab or named or _only()]
     for name in labs:
         found = asyncio.run(controller.down(name))
         output.console().print(f"{name}: {'removed' if found else 'was not running'}")

@@ -10,18 +10,21 @@ from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import Json
 from dmvpn_lab.machine import client, vm
 from dmvpn_lab.machine.paths import machine_paths
+from dmvpn_lab.machine.progress import Steps
 
 app = typer.Typer(help="The machine: a small VM with GRE and ESP.", no_args_is_help=True)
 
 
-def _progress(text: str) -> None:
-    typer.echo(f"dmvpn-lab: {text}", err=True)
+def _ensure() -> vm.Running:
+    steps = Steps()
+    with steps.alive():
+        return vm.ensure(steps)
 
 
 @app.command()
 def start() -> None:
     """Build, boot or resume the machine."""
-    running = vm.ensure(_progress)
+    running = _ensure()
     output.console().print(f"the machine runs: pid {running.pid}, {running.accelerator}")
 
 
@@ -54,7 +57,7 @@ def shell(
     ] = None,
 ) -> None:
     """Run a command, or a shell, in the machine. The checkout is there under the same path."""
-    running = vm.ensure(_progress)
+    running = _ensure()
     raise typer.Exit(client.run(running.port, running.token, None, command or ["bash", "--login"]))
 
 

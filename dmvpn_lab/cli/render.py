@@ -12,6 +12,7 @@ import typer
 from dmvpn_lab import controller
 from dmvpn_lab.backends.containerlab import read_directory
 from dmvpn_lab.cli import output
+from dmvpn_lab.cli.options import complete_topology
 from dmvpn_lab.container import image as node_image
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.render import clabernetes, containerlab
@@ -29,7 +30,8 @@ class Target(StrEnum):
 
 def render(
     topology: Annotated[
-        str, typer.Argument(help="A topology file, or a bundled one's name.")
+        str,
+        typer.Argument(help="A topology file, or a bundled one's name.", autocompletion=complete_topology),
     ] = "hub-and-spoke",
     to: Annotated[Target, typer.Option("--to", help="The program that is to run it.")] = Target.containerlab,
     out: Annotated[Path, typer.Option("--output", help="Directory to write.")] = Path("."),

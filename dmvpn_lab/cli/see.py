@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dmvpn_lab import controller, graph, logs
-from dmvpn_lab.cli.options import LabName, NodeName
+from dmvpn_lab.cli.options import LabName, NodeName, complete_topology
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec import plan as planner
@@ -91,7 +91,11 @@ def _until_interrupted(lab: RunningLab, node: str, argv: list[str], out: Path | 
 
 def draw(
     topology: Annotated[
-        str | None, typer.Argument(help="A topology file, or a bundled one's name; the running lab.")
+        str | None,
+        typer.Argument(
+            help="A topology file, or a bundled one's name; the running lab.",
+            autocompletion=complete_topology,
+        ),
     ] = None,
     form: Annotated[Picture, typer.Option("--format", help="What to write.")] = Picture.mermaid,
     out: Annotated[Path | None, typer.Option("--output", help="A file; standard output.")] = None,

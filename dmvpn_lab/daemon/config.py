@@ -14,11 +14,12 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from dmvpn_lab.daemon import eigrp_config
+from dmvpn_lab.daemon import eigrp_config, odr_config
 from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.ipsec.config import ANY, IpsecConfig, Secret
 from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.odr.config import OdrConfig
 
 VERSION = 1
 SECRET_LIMIT = 8
@@ -37,6 +38,7 @@ class AgentConfig:
     eigrp: ProcessConfig | None = None
     state: Path | None = None
     """Where it keeps what the next agent takes over; None: nowhere."""
+    odr: OdrConfig | None = None
 
 
 def load(path: Path) -> AgentConfig:
@@ -67,9 +69,10 @@ def parse(document: dict[str, Any]) -> AgentConfig:
         if each.protected and (ipsec is None or ipsec.source != each.source):
             raise ValueError(f"tunnel {each.name} is protected, but ipsec does not cover {each.source}")
     eigrp = eigrp_config.parse(document["eigrp"]) if document.get("eigrp") else None
+    odr = odr_config.parse(document["odr"]) if document.get("odr") else None
     state = document.get("state")
     path = None if state is None else Path(state)
-    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp, path)
+    return AgentConfig(Path(document["control"]), tunnels, ipsec, eigrp, path, odr)
 
 
 def _ipsec(each: Mapping[str, Any]) -> IpsecConfig:
@@ -125,6 +128,7 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         else _number(each, "registration_interval_s", 1, 65535),
         unique=each["unique"],
         nhs=tuple(IPv4Address(nhs) for nhs in each.get("nhs", ())),
+        priorities=_priorities(each),
         static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
@@ -134,6 +138,14 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         protected=each.get("protected", False),
         owners=_owners(each.get("owners")),
     )
+
+
+def _priorities(each: dict[str, Any]) -> tuple[int, ...]:
+    """One for each server, or none at all. Raises ValueError."""
+    priorities = tuple(int(priority) for priority in each.get("priorities", ()))
+    if priorities and len(priorities) != len(each.get("nhs", ())):
+        raise ValueError(f"tunnel {each['name']}: {len(priorities)} priorities for another number of servers")
+    return priorities
 
 
 def _number(each: dict[str, Any], key: str, low: int, high: int) -> int:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Any
 
 from dmvpn_lab.daemon.alarm import Alarm
+from dmvpn_lab.daemon.routes import Routes
 from dmvpn_lab.eigrp import views
 from dmvpn_lab.eigrp.actions import Action, InstallRoute, NextHop, Notify, RemoveRoute, Send
 from dmvpn_lab.eigrp.config import ProcessConfig
@@ -21,7 +24,7 @@ from dmvpn_lab.eigrp.speaker import Speaker
 from dmvpn_lab.linux import rib
 from dmvpn_lab.linux.eigrp_socket import EigrpSocket
 from dmvpn_lab.linux.interface_watch import InterfaceWatch
-from dmvpn_lab.linux.netlink import Netlink, Request
+from dmvpn_lab.linux.netlink import Netlink
 
 RETRY_S = 1.0
 """After the kernel refused a socket on an interface that seemed to be there."""
@@ -46,16 +49,19 @@ class Eigrp:
         self._loop = loop
         self._publish = publish
         self._log = log
-        self._inherited = rib.present(netlink)
+        addresses = {each.name: each.address for each in config.interfaces}
+        counters: Counter[str] = Counter()
+        self._routes = Routes(netlink, rib.EIGRP, addresses, counters, log)
         self._speaker = Speaker(config, sequence=random.SystemRandom().getrandbits(16),
-                                restarting=bool(self._inherited))  # fmt: skip
+                                restarting=bool(self._routes.inherited), counters=counters,
+                                offset_s=time.time() - loop.time())  # fmt: skip
         self._sockets: dict[str, EigrpSocket] = {}
         self._indexes: dict[str, int] = {}
         self._alarm = Alarm(loop, self._speaker.deadline, self._tick)
-        self._watch = InterfaceWatch(netlink, {each.name: each.address for each in config.interfaces})
+        self._watch = InterfaceWatch(netlink, addresses)
         loop.add_reader(self._watch.fileno(), self._interfaces_changed)
         hold_s = max((each.hold_s for each in config.interfaces), default=0)
-        self._settling = loop.call_later(hold_s + SETTLE_S, self._settled)
+        self._settling = loop.call_later(hold_s + SETTLE_S, self._routes.settle)
         self._refresh(set())
 
     def close(self) -> None:
@@ -76,6 +82,11 @@ class Eigrp:
                 return views.topology(self._speaker)
             case _:
                 return views.traffic(self._speaker)
+
+    def peers_changed(self, name: str) -> None:
+        """Somebody new gets a tunnel's multicast, or we are heard again."""
+        self._carry_out(self._speaker.peers_changed(name, self._loop.time()))
+        self._alarm.set()
 
     # --- interfaces -----------------------------------------------------------------------------------
 
@@ -134,8 +145,7 @@ class Eigrp:
                 case InstallRoute(prefix, hops):
                     self._install(prefix, hops)
                 case RemoveRoute(prefix):
-                    self._inherited.discard(prefix)
-                    self._apply(f"remove route {prefix}", rib.delete(prefix), rib.ABSENT)
+                    self._routes.remove(prefix)
                 case Notify(name, facts):
                     self._publish(name, facts)
 
@@ -149,19 +159,6 @@ class Eigrp:
             self._speaker.counters["send-failed"] += 1
 
     def _install(self, prefix: IPv4Network, hops: tuple[NextHop, ...]) -> None:
-        self._inherited.discard(prefix)
         ways = [(self._indexes[hop.interface], hop.gateway) for hop in hops if hop.interface in self._indexes]
         if ways or not hops:
-            self._apply(f"add route {prefix}", rib.put(prefix, ways), ())
-
-    def _apply(self, what: str, request: Request, ignore: tuple[int, ...]) -> None:
-        (number,) = self._netlink.apply([request])
-        if number and number not in ignore:
-            self._speaker.counters["route-refused"] += 1
-            self._log.error("%s: errno %d", what, number)
-
-    def _settled(self) -> None:
-        """What an earlier agent installed and nobody has announced again is gone from the network."""
-        for prefix in self._inherited:
-            self._apply(f"remove route {prefix}", rib.delete(prefix), rib.ABSENT)
-        self._inherited.clear()
+            self._routes.put(prefix, ways)

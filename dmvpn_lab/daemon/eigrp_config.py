@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
+from dmvpn_lab.eigrp.authentication import Key, Kind
 from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
 
 
@@ -22,6 +23,7 @@ def parse(document: dict[str, Any]) -> ProcessConfig:
         router_id=IPv4Address(document["router_id"]),
         interfaces=interfaces,
         stub=document.get("stub"),
+        leaks=tuple(IPv4Network(leak) for leak in document.get("leaks", ())),
     )
 
 
@@ -40,4 +42,15 @@ def _interface(each: dict[str, Any]) -> InterfaceConfig:
         next_hop_self=each.get("next_hop_self", True),
         summaries=tuple(IPv4Network(summary) for summary in each.get("summaries", ())),
         copies=each.get("copies", False),
+        wide=each.get("wide", False),
+        external=each.get("external", False),
+        statics=tuple(IPv4Network(prefix) for prefix in each.get("statics", ())),
+        key=_key(each["authentication"]) if each.get("authentication") else None,
     )
+
+
+def _key(each: dict[str, Any]) -> Key:
+    kinds = {"md5": Kind.MD5, "hmac-sha-256": Kind.SHA256}
+    if each["mode"] not in kinds:
+        raise ValueError(f"eigrp: no such authentication: {each['mode']!r}")
+    return Key(kinds[each["mode"]], each["key"].encode(), each["key_id"])

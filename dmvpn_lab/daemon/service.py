@@ -17,12 +17,12 @@ from dmvpn_lab.daemon import views
 from dmvpn_lab.daemon.alarm import Alarm
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
-from dmvpn_lab.daemon.eigrp import Eigrp
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.phase_3 import Phase3
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.daemon.protection import Protection
+from dmvpn_lab.daemon.protocols import Protocols
 from dmvpn_lab.ipsec.actions import PeerLost, PeerSecured
 from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
@@ -66,13 +66,12 @@ class Service:
         self._route_watch: RouteWatch | None = None
         self._questions: NeighbourWatch | None = None
         self._phase_3 = Phase3(netlink, config.tunnels, log)
-        self._protection: Protection | None = None
-        if config.ipsec is not None:
-            self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
+        told = (self._control.publish, self._peer_changed, log)
+        self._protection = None if config.ipsec is None else Protection(config.ipsec, *told)
         self._protected: dict[str, Protect] = {}
         """Tunnel -> the peers that it must have an SA with."""
         self._failure: BaseException | None = None
-        self._eigrp: Eigrp | None = None
+        self._protocols: Protocols | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Kernel state stays, for an agent that takes over.
@@ -101,10 +100,9 @@ class Service:
             self._perform(self._agent.restore(self._journal.open(), self._started))
             for each in self._config.tunnels:
                 self._open(each)
-            if self._config.eigrp is not None:
-                self._eigrp = Eigrp(
-                    self._config.eigrp, self._netlink, self._loop, self._control.publish, self._log
-                )
+            self._protocols = Protocols(
+                self._config, self._netlink, self._loop, self._control.publish, self._heard_by, self._log
+            )
             self._control.publish("agent-ready", {"tunnels": sorted(self._ports)})  # all have been tried
             await self._stop.wait()
             self._carry_out(self._agent.shutdown(self._loop.time()))
@@ -275,18 +273,15 @@ class Service:
         """The kernel asks for neighbours of the tunnels."""
         assert self._questions is not None
         names = {port.index: name for name, port in self._ports.items()}
-        now = self._loop.time()
         for index, protocol in self._questions.read():
             if index in names:
-                self._perform(self._agent.probed(names[index], protocol, now))
-        self._flush()
+                self._carry_out(self._agent.probed(names[index], protocol, self._loop.time()))
         self._alarm.set()
 
     def _forwarded(self) -> None:
         """The kernel forwarded packets out of the tunnels that they came in by."""
         assert self._phase_3.log_socket is not None
-        names = {port.index: name for name, port in self._ports.items()}
-        now = self._loop.time()
+        names, now = {port.index: name for name, port in self._ports.items()}, self._loop.time()
         for each in self._phase_3.log_socket.read():
             if each.index in names:
                 self._carry_out(self._agent.forwarded(names[each.index], each.nbma, each.data, now))
@@ -322,6 +317,8 @@ class Service:
                     port = self._ports.get(interface)
                     if port is not None:
                         port.change_peers(added, removed)
+                    if added and self._protocols is not None:
+                        self._protocols.peers_changed(interface)
                 case Protect(interface):
                     self._protected[interface] = action
                     if self._protection is not None:
@@ -333,6 +330,8 @@ class Service:
                     self._phase_3.change(self._ports.get(interface), action)
                 case Notify(name, facts):
                     self._control.publish(name, facts)
+                    if name == "registered" and self._protocols is not None:
+                        self._protocols.peers_changed(facts["interface"])
 
     def _flush(self) -> None:
         """Hand the collected neighbours to the kernel, and its verdicts to the core."""
@@ -352,8 +351,8 @@ class Service:
     def _query(self, name: str) -> Any:
         """The answer to one of `answers.QUERIES` or `answers.COMMANDS`."""
         now = self._loop.time()
-        if name.startswith("eigrp-"):
-            return None if self._eigrp is None else self._eigrp.query(name)
+        if name == "odr" or name.startswith("eigrp-"):
+            return None if self._protocols is None else self._protocols.query(name)
         match name:
             case "nhrp":
                 return self._agent.nhrp(now)
@@ -365,12 +364,20 @@ class Service:
                 return [] if self._protection is None else self._protection.view()
             case "counters":
                 return views.counters(self._agent, self._ports, state_failed=self._journal.failed)
-            case "clear":
-                self._carry_out(self._agent.clear(now))
+            case "leave":
+                self._carry_out(self._agent.leave())
+                self._alarm.set()
+                return None
+            case "clear" | "expire":
+                self._carry_out(self._agent.clear(now) if name == "clear" else self._agent.expire(now))
                 self._alarm.set()
                 return None
             case _:
                 return views.status(self._agent, self._ports, self._config.tunnels, now - self._started)
+
+    def _heard_by(self, interface: str) -> list[IPv4Address]:
+        """The NBMA addresses that get a tunnel's multicast."""
+        return [IPv4Address(e["nbma"]) for e in self._agent.multicast() if e["interface"] == interface]
 
     # --- the end --------------------------------------------------------------------------------------
 
@@ -381,8 +388,8 @@ class Service:
 
     def _close(self) -> None:
         self._alarm.cancel()
-        if self._eigrp is not None:
-            self._eigrp.close()
+        if self._protocols is not None:
+            self._protocols.close()
         for name in tuple(self._ports):
             self._shut(name)
         self._sources.close()

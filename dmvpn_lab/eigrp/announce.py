@@ -7,10 +7,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.eigrp.actions import NextHop
 from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
-from dmvpn_lab.eigrp.constants import RouteFlag, Stub
+from dmvpn_lab.eigrp.constants import External, RouteFlag, Stub
 from dmvpn_lab.eigrp.dual import INFINITE, NULL, Entry, Event, Path, Topology
-from dmvpn_lab.eigrp.metric import NO_ROUTE, Metric
-from dmvpn_lab.eigrp.tlv import NONE, Route
+from dmvpn_lab.eigrp.metric import NO_ROUTE
+from dmvpn_lab.eigrp.tlv import NONE, Exterior, Route
+from dmvpn_lab.eigrp.wide import Vector, narrowed, widened
 
 OWN_SUMMARY = (NULL, NONE)
 """The neighbour, so to speak, of which we have a summary."""
@@ -38,27 +39,43 @@ def hidden(entry: Entry, topology: Topology, config: ProcessConfig, interface: I
     if interface.split_horizon and any(name == interface.name for name, _ in entry.successors):
         return True
     if OWN_SUMMARY in entry.successors:
-        return entry.prefix not in interface.summaries or not _stub_says(entry, config.stub)
+        return entry.prefix not in interface.summaries or not _stub_says(entry, config)
     for summary in interface.summaries:
         if summary != entry.prefix and entry.prefix.subnet_of(summary):
             whole = topology.entries.get(summary)
             if whole is not None and OWN_SUMMARY in whole.successors:
                 return True
-    return not _stub_says(entry, config.stub)
+    return not _stub_says(entry, config)
 
 
-def _stub_says(entry: Entry, stub: int | None) -> bool:
-    """Whether a stub router speaks of a destination at all: of nothing that it learned."""
+def _stub_says(entry: Entry, config: ProcessConfig) -> bool:
+    """Whether a stub router speaks of a destination at all: of what it learned only by a leak map."""
+    stub = config.stub
     if stub is None:
         return True
     if stub & Stub.RECEIVE_ONLY or entry.successor is None:
         return False
     if entry.successor == OWN_SUMMARY:
         return bool(stub & Stub.SUMMARY)
-    return entry.successor[1] == NONE and bool(stub & Stub.CONNECTED)
+    if entry.successor[1] != NONE:
+        return bool(stub & Stub.LEAK) and any(entry.prefix.subnet_of(leak) for leak in config.leaks)
+    if entry.exterior is None:
+        return bool(stub & Stub.CONNECTED)
+    word = Stub.STATIC if entry.exterior.protocol == External.STATIC else Stub.CONNECTED
+    return bool(stub & (word | Stub.REDISTRIBUTED))
 
 
-def summary_metric(summary: IPv4Network, topology: Topology) -> Metric | None:
+def own_routes(interface: InterfaceConfig, router_id: IPv4Address) -> dict[IPv4Network, Path]:
+    """What an interface that works brings: the network on it, and what is redistributed with it."""
+    metric = interface.metric
+    outer = Exterior(router_id, 0, 0, 0, External.CONNECTED) if interface.external else None
+    found = {interface.address.network: own_path(metric, outer)}
+    for prefix in interface.statics:
+        found[prefix] = own_path(metric, Exterior(router_id, 0, 0, 0, External.STATIC))
+    return found
+
+
+def summary_metric(summary: IPv4Network, topology: Topology) -> Vector | None:
     """The best metric of what a summary contains; None when there is nothing."""
     parts = [
         entry
@@ -72,9 +89,9 @@ def summary_metric(summary: IPv4Network, topology: Topology) -> Metric | None:
     return None if best is None else replace(best.metric, hops=0, flags=0)
 
 
-def own_path(metric: Metric) -> Path:
+def own_path(metric: Vector, exterior: Exterior | None = None) -> Path:
     """The path to what is ours."""
-    return Path(NO_ROUTE, metric, NONE, own=True)
+    return Path(NO_ROUTE, metric, NONE, exterior, own=True)
 
 
 def refresh_summary(summary: IPv4Network, topology: Topology) -> dict[IPv4Network, None]:
@@ -95,11 +112,16 @@ def refresh_summary(summary: IPv4Network, topology: Topology) -> dict[IPv4Networ
 def path_of(route: Route, interface: InterfaceConfig, source: IPv4Address) -> Path:
     """What a neighbour said, with the link to it."""
     usable = route.next_hop in interface.address.network and route.next_hop != interface.address.ip
-    metric = replace(route.metric, flags=route.metric.flags & ~RouteFlag.ACTIVE)
+    heard = route.metric
+    metric: Vector = replace(heard, flags=heard.flags & ~RouteFlag.ACTIVE)
     if metric.flags & RouteFlag.SOURCE_WITHDRAW:
         metric = metric.withdrawn()
     next_hop = route.next_hop if usable else source  # else our own route came back, or 0.0.0.0
-    return Path(metric, metric.through(interface.metric), next_hop, route.exterior)
+    if interface.wide:
+        wide = widened(metric)
+        return Path(wide, wide.through(widened(interface.metric)), next_hop, route.exterior)
+    classic = narrowed(metric)
+    return Path(classic, classic.through(narrowed(interface.metric)), next_hop, route.exterior)
 
 
 def next_hops(entry: Entry | None) -> tuple[NextHop, ...] | None:

@@ -11,23 +11,24 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
-from dmvpn_lab.eigrp import announce, hello
-from dmvpn_lab.eigrp.actions import Action, InstallRoute, NextHop, Notify, RemoveRoute
+from dmvpn_lab.eigrp import announce, entrance, hello
+from dmvpn_lab.eigrp.actions import Action, Notify
+from dmvpn_lab.eigrp.authentication import KeySequence
 from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.eigrp.constants import (
     EXPEDITED_S,
     GOODBYE_K,
     RETRIES,
     SIA_HALF_S,
-    UNREACHABLE,
     Flag,
     Opcode,
     RouteFlag,
 )
 from dmvpn_lab.eigrp.dual import EVENTS, Event, Peer, Topology
+from dmvpn_lab.eigrp.installed import Installed
 from dmvpn_lab.eigrp.link import Link, Sequencer
 from dmvpn_lab.eigrp.neighbour import Neighbour
-from dmvpn_lab.eigrp.packet import Packet, decode
+from dmvpn_lab.eigrp.packet import Packet
 from dmvpn_lab.eigrp.stuck import Stuck
 from dmvpn_lab.eigrp.timers import Timers
 from dmvpn_lab.eigrp.tlv import (
@@ -36,7 +37,6 @@ from dmvpn_lab.eigrp.tlv import (
     Route,
     Termination,
 )
-from dmvpn_lab.errors import DecodeError
 
 RESTART_STEP_S = 0.5
 """Between two looks whether all neighbours have marked the end of their tables."""
@@ -45,17 +45,20 @@ RESTART_STEP_S = 0.5
 class Speaker:
     """`router eigrp`, at work."""
 
-    def __init__(self, config: ProcessConfig, *, sequence: int = 0, restarting: bool = False) -> None:
-        """`sequence`: of the last packet, so to speak; random, or a peer takes our first for an old one."""
+    def __init__(self, config: ProcessConfig, *, sequence: int = 0, restarting: bool = False,
+                 counters: Counter[str] | None = None, offset_s: float = 0.0) -> None:  # fmt: skip
+        """`sequence`: of the last packet, so to speak; random, or a peer takes our first for an old one.
+        `offset_s`: what makes of `now` seconds since 1970, for authentication."""
         self.config = config
         self.links: dict[str, Link] = {}
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter() if counters is None else counters
         self.topology = Topology(self._may_be_asked, config.maximum_paths)
         self._interfaces = {each.name: each for each in config.interfaces}
         self._summaries = {s for each in config.interfaces for s in each.summaries}
         self._timers = Timers()
         self._sequencer = Sequencer(sequence)
-        self._installed: dict[IPv4Network, tuple[NextHop, ...]] = {}
+        self._key_sequence = KeySequence(offset_s)
+        self._installed = Installed()
         self._sia = Stuck()
         self._number = 0
         self._restarting = restarting
@@ -70,15 +73,16 @@ class Speaker:
         config = self._interfaces[name]
         if name in self.links:
             return []
-        link = Link(config, self.config.asn, self.config.stub, self._sequencer, self._timers,
+        self._key_sequence.at(now)
+        link = Link(config, self.config, self._sequencer, self._key_sequence, self._timers,
                     self.counters, self._route_for)  # fmt: skip
         link.restarting = self._restarting
         if self._restarting and self._restart_ends is None:
             self._restart_ends = now + max(each.hold_s for each in self.config.interfaces)
             self._timers.set("restart", now + 2 * max(each.hello_s for each in self.config.interfaces))
         self.links[name] = link
-        own = announce.own_path(config.metric)
-        self.topology.hear(Event.UPDATE, config.address.network, (name, NONE), own)
+        for prefix, path in announce.own_routes(config, self.config.router_id).items():
+            self.topology.hear(Event.UPDATE, prefix, (name, NONE), path)
         if not config.passive:
             self._actions.append(link.hello(now))
         return self._finish(now)
@@ -92,8 +96,17 @@ class Speaker:
             self._drop(link, neighbour, "interface down")
         self._timers.cancel(("hello", name))
         self._timers.cancel(("pace", name))
-        self.topology.withdraw(self._interfaces[name].address.network, (name, NONE))
+        for prefix in announce.own_routes(link.config, self.config.router_id):
+            self.topology.withdraw(prefix, (name, NONE))
         return self._finish(now)
+
+    def peers_changed(self, name: str, now: float) -> list[Action]:
+        """Somebody new hears us: say hello before our turn, so that no hold time runs out."""
+        link = self.links.get(name)
+        if link is None or link.config.passive:
+            return []
+        link.hello_soon(now)
+        return self.tick(now)
 
     def _restarted(self, now: float) -> None:
         """Once every neighbour has said all, it is our turn: what we leave out, they forget."""
@@ -120,6 +133,7 @@ class Speaker:
 
     def tick(self, now: float) -> list[Action]:
         """Do what is due."""
+        self._key_sequence.at(now)
         for key in self._timers.due(now):
             match key:
                 case ("hello", str(name)):
@@ -163,19 +177,11 @@ class Speaker:
         link = self.links.get(interface)
         if link is None or link.config.passive:
             return []
-        try:
-            packet = decode(data)
-        except DecodeError:
-            self.counters["malformed"] += 1
+        self._key_sequence.at(now)
+        known = link.neighbours.get(source)
+        packet = entrance.admit(data, source, self.config.asn, link.config, known, self.counters)
+        if packet is None:
             return []
-        address = link.config.address
-        if packet.asn != self.config.asn or packet.vrid != 0:
-            self.counters["other-asn"] += 1
-            return []
-        if source == address.ip or source not in address.network:
-            self.counters["not-on-common-subnet"] += 1
-            return []
-        self.counters[f"received-{packet.kind}"] += 1
         if packet.opcode == Opcode.HELLO and not packet.is_acknowledgment:
             self._hello(link, source, packet, now)
         elif (neighbour := link.neighbours.get(source)) is not None:
@@ -202,6 +208,7 @@ class Speaker:
         if neighbour is None:
             neighbour = self._discover(link, source, now)
         neighbour.hold_s, neighbour.stub = said.hold_s, said.stub
+        neighbour.wide = link.config.wide and said.wide
         self._timers.set(("hold", neighbour.peer), now + neighbour.hold_s)
         if said.sequence is not None:
             named = link.config.address.ip in said.sequence.addresses
@@ -237,7 +244,7 @@ class Speaker:
         for entry in self.topology:
             route = announce.route_of(entry.prefix, self.topology, self.config, link.config)
             # While a computation runs, a newcomer that was not asked must not build on what it knows.
-            if not entry.active and route.metric.delay < UNREACHABLE:
+            if not entry.active and route.metric.reachable:
                 routes.append(route)
                 link.announced.add(entry.prefix)
         link.enqueue(neighbour, Opcode.UPDATE, routes, Flag.END_OF_TABLE)
@@ -271,7 +278,7 @@ class Speaker:
         peer = neighbour.peer
         link.forget(neighbour)
         fresh = Neighbour(link.name, neighbour.address, neighbour.number, neighbour.hold_s, neighbour.since,
-                          stub=neighbour.stub)  # fmt: skip
+                          stub=neighbour.stub, wide=neighbour.wide)  # fmt: skip
         if packet.flags & Flag.RESTART:
             fresh.stale = {entry.prefix for entry in self.topology if peer in entry.paths}
             link.neighbours[peer[1]] = fresh
@@ -289,7 +296,7 @@ class Speaker:
             for route in packet.routes:
                 self._sia.answered(route.prefix, neighbour.peer)
             return
-        for route in packet.routes:
+        for route in neighbour.spoken(packet.routes):
             neighbour.stale.discard(route.prefix)
             entry = self.topology.entries.get(route.prefix)
             if packet.opcode == Opcode.SIA_QUERY and entry is not None and entry.active:
@@ -337,7 +344,7 @@ class Speaker:
         if opcode == Opcode.UPDATE and entry is not None and entry.active:
             return None  # who was asked knows; all will hear how it ended
         route = announce.route_of(prefix, self.topology, self.config, link.config)
-        if route.metric.delay < UNREACHABLE:
+        if route.metric.reachable:
             link.announced.add(prefix)
         elif opcode == Opcode.UPDATE:
             if prefix not in link.announced:
@@ -361,7 +368,7 @@ class Speaker:
             for prefix, peer in out.replies:
                 replies.setdefault(peer, {})[prefix] = None
             self._summarize(out.changed)
-        self._install(changed)
+        self._actions += self._installed.changes(changed, self.topology)
         for peer, prefixes in replies.items():
             self._reply(peer, prefixes)
         for link in self.links.values():
@@ -377,7 +384,7 @@ class Speaker:
         routes = [announce.route_of(p, self.topology, self.config, link.config) for p in prefixes]
         if not neighbour.up:  # it would not be asked before the distance grows, so it must know none
             routes = [replace(route, metric=route.metric.withdrawn()) for route in routes]
-        link.announced |= {r.prefix for r in routes if r.metric.delay < UNREACHABLE}
+        link.announced |= {r.prefix for r in routes if r.metric.reachable}
         link.enqueue(neighbour, Opcode.REPLY, routes)
 
     def _summarize(self, changed: Iterable[IPv4Network]) -> None:
@@ -386,13 +393,3 @@ class Speaker:
                 parts = announce.refresh_summary(summary, self.topology)
                 for link in self.links.values():
                     link.updates |= parts
-
-    def _install(self, changed: Iterable[IPv4Network]) -> None:
-        for prefix in changed:
-            hops = announce.next_hops(self.topology.entries.get(prefix))
-            if hops is None:
-                if self._installed.pop(prefix, None) is not None:
-                    self._actions.append(RemoveRoute(prefix))
-            elif self._installed.get(prefix) != hops:
-                self._installed[prefix] = hops
-                self._actions.append(InstallRoute(prefix, hops))

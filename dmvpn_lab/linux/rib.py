@@ -1,4 +1,7 @@
-"""Routes of a routing protocol in the kernel's main table (ip-route(8); uapi linux/rtnetlink.h).
+"""Routes of our routing protocols in the kernel (ip-route(8); uapi linux/rtnetlink.h).
+
+They are in the main table, but for default routes, which have a table of their own
+(`overlay_default.py`).
 
 They bear a protocol number outside zebra's (11, 42, 186 to 198): zebra hides routes with its own
 numbers, and removes them when it starts.
@@ -10,19 +13,18 @@ import errno
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, Request, attribute, attributes
+from dmvpn_lab.linux.overlay_default import TABLE
 from dmvpn_lab.linux.route import RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTMSG, RTN_UNICAST
 
-EIGRP = 88
-"""Our protocol number: that of EIGRP in IP."""
-PRIORITY = 90
-"""`metric` of ip-route(8): the administrative distance of internal routes."""
 RTN_BLACKHOLE = 6
 RTA_OIF = 4
 RTA_PRIORITY = 6
 RTA_MULTIPATH = 9
+RTA_TABLE = 15
 _U32 = struct.Struct("=I")
 _NEXT_HOP = struct.Struct("=HBBi")
 ABSENT = (errno.ESRCH, errno.ENODEV, errno.ENETDOWN)
@@ -32,10 +34,25 @@ Hop = tuple[int, IPv4Address]
 """(index of the link, gateway)."""
 
 
-def put(prefix: IPv4Network, hops: Sequence[Hop]) -> Request:
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose routes they are."""
+
+    protocol: int
+    """Number in the kernel."""
+    priority: int
+    """`metric` of ip-route(8): the administrative distance."""
+
+
+EIGRP = Owner(88, 90)
+"""88: EIGRP in IP; 90: of internal routes."""
+ODR = Owner(160, 160)
+
+
+def put(owner: Owner, prefix: IPv4Network, hops: Sequence[Hop]) -> Request:
     """The request that adds or replaces a route; without next hops it discards."""
     kind = RTN_UNICAST if hops else RTN_BLACKHOLE
-    body = _head(prefix, kind) + attribute(RTA_PRIORITY, _U32.pack(PRIORITY))
+    body = _head(owner, prefix, kind)
     if len(hops) == 1:
         index, gateway = hops[0]
         body += attribute(RTA_GATEWAY, gateway.packed) + attribute(RTA_OIF, _U32.pack(index))
@@ -44,25 +61,27 @@ def put(prefix: IPv4Network, hops: Sequence[Hop]) -> Request:
     return Request(Kind.NEWROUTE, Flag.CREATE | Flag.REPLACE, body)
 
 
-def delete(prefix: IPv4Network) -> Request:
+def delete(owner: Owner, prefix: IPv4Network) -> Request:
     """The request that removes a route of ours; the errors of ABSENT mean that it is gone already."""
-    return Request(Kind.DELROUTE, 0, _head(prefix, 0) + attribute(RTA_PRIORITY, _U32.pack(PRIORITY)))
+    return Request(Kind.DELROUTE, 0, _head(owner, prefix, 0))
 
 
-def present(netlink: Netlink) -> set[IPv4Network]:
-    """The destinations that have a route of ours."""
+def present(netlink: Netlink, owner: Owner) -> set[IPv4Network]:
+    """The destinations that have a route of this owner."""
     found = set()
     for body in netlink.dump("list routes", Kind.GETROUTE, RTMSG.pack(socket.AF_INET, *bytes(8))):
-        _family, length, _source, _tos, table, protocol, _scope, _type, _flags = RTMSG.unpack_from(body)
-        if protocol == EIGRP and table == RT_TABLE_MAIN:
+        _family, length, _source, _tos, _table, protocol, _scope, _type, _flags = RTMSG.unpack_from(body)
+        if protocol == owner.protocol:
             octets = attributes(body[RTMSG.size :]).get(RTA_DST, bytes(4))
             found.add(IPv4Network((octets, length)))
     return found
 
 
-def _head(prefix: IPv4Network, kind: int) -> bytes:
+def _head(owner: Owner, prefix: IPv4Network, kind: int) -> bytes:
     length = prefix.prefixlen
-    body = RTMSG.pack(socket.AF_INET, length, 0, 0, RT_TABLE_MAIN, EIGRP, 0, kind, 0)
+    body = RTMSG.pack(socket.AF_INET, length, 0, 0, 0, owner.protocol, 0, kind, 0)
+    body += attribute(RTA_TABLE, _U32.pack(RT_TABLE_MAIN if length else TABLE))
+    body += attribute(RTA_PRIORITY, _U32.pack(owner.priority))
     return body + (attribute(RTA_DST, prefix.network_address.packed) if length else b"")
 
 

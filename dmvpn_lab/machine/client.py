@@ -27,6 +27,7 @@ from dmvpn_lab.machine import bundle, wire
 from dmvpn_lab.machine.wire import Kind
 
 PASSED_ON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CI")
+LABS = "/run/dmvpn-lab/labs"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -38,6 +39,27 @@ def ping(port: int, token: str, timeout_s: float) -> bool:
             return wire.receive_frame(connection) is not None
     except (OSError, wire.WireError):
         return False
+
+
+def labs_in(port: int, token: str, timeout_s: float = 20.0) -> list[str]:
+    """The labs that run there; none when it does not answer."""
+    hello = {
+        **_greeting(token),
+        "module": None, "argv": ["ls", LABS], "path": [], "cwd": "/run", "directories": [LABS], "outputs": [],
+        "env": {}, "tty": False, "winsize": (24, 80), "files": {},
+    }  # fmt: skip
+    listed = b""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+            wire.send_json(connection, Kind.HELLO, hello)
+            while (frame := wire.receive_frame(connection)) is not None and frame[0] is not Kind.EXIT:
+                if frame[0] is Kind.NEED:
+                    wire.send_frame(connection, Kind.FILES, bundle.pack([]))
+                elif frame[0] is Kind.STDOUT:
+                    listed += frame[1]
+    except (OSError, wire.WireError):
+        return []
+    return listed.decode().split()
 
 
 def run(port: int, token: str, module: str | None, argv: Sequence[str], brought: Sequence[str] = ()) -> int:

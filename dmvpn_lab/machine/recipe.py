@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +35,17 @@ def images_folder() -> Path:
 
 
 def load() -> Recipe:
-    """The recipe, with Python packages pinned to the versions installed beside this program."""
+    """The recipe, with Python packages pinned to the versions that they were tested with.
+
+    The same for everyone who has this version of the program, whatever else is installed: another
+    recipe is another image.
+    """
     folder = images_folder()
+    pins = _pins()
     document = tomllib.loads((folder / "packages.toml").read_text(encoding="utf-8"))
     node, machine = document["node"], document["machine"]
-    node_python = tuple(_pin(name) for name in node["python"])
-    machine_python = tuple(_pin(name) for name in machine["python"])
+    node_python = tuple(pins.get(name.lower(), name) for name in node["python"])
+    machine_python = tuple(pins.get(name.lower(), name) for name in machine["python"])
     node_text = repr((node, node_python))
     scripts = [path.read_bytes() for path in sorted((folder / "machine").glob("[a-z]*")) if path.is_file()]
     own = Path(__file__).parent
@@ -62,12 +66,17 @@ def load() -> Recipe:
     )
 
 
-def _pin(name: str) -> str:
-    """The requirement `name==version`; bare where the library is not installed here."""
-    try:
-        return f"{name}=={importlib.metadata.version(name)}"
-    except importlib.metadata.PackageNotFoundError:
-        return name
+def constraints_file() -> Path:
+    """`constraints.txt` of a checkout, or its copy in an installed wheel."""
+    installed = PACKAGE / "_constraints.txt"
+    return installed if installed.is_file() else PACKAGE.parent / "constraints.txt"
+
+
+def _pins() -> dict[str, str]:
+    """Name in small letters -> the requirement `name==version`."""
+    lines = constraints_file().read_text(encoding="utf-8").splitlines()
+    requirements = [line.strip() for line in lines if "==" in line and not line.startswith("#")]
+    return {each.partition("==")[0].lower(): each for each in requirements}
 
 
 def _digest(*parts: bytes) -> str:

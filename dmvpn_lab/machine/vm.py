@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dmvpn_lab.errors import HostError
+from dmvpn_lab.errors import HostError, UsageError
 from dmvpn_lab.machine import qemu
 from dmvpn_lab.machine.build import image_name, machine_image
-from dmvpn_lab.machine.client import ping
+from dmvpn_lab.machine.client import labs_in, ping
 from dmvpn_lab.machine.paths import MachinePaths, cache_folder, locked, machine_paths
 from dmvpn_lab.machine.recipe import load as load_recipe
 
@@ -69,6 +69,7 @@ def ensure(progress: Progress) -> Running:
         if running is not None:
             if running.current and ping(running.port, running.token, 20.0):
                 return running
+            _require_empty(running)
             progress(
                 "the machine is started anew: "
                 + ("it does not answer" if running.current else "its recipe has changed")
@@ -84,6 +85,16 @@ def ensure(progress: Progress) -> Running:
         "the machine did not start",
         hint=f"its console is in {console}; 'dmvpn-lab machine rm' makes a new one",
     )
+
+
+def _require_empty(running: Running) -> None:
+    """Raises UsageError when a machine of another version has labs: they would end with it."""
+    labs = [] if running.current else labs_in(running.port, running.token)
+    if labs:
+        raise UsageError(
+            f"another version of dmvpn-lab started the machine, and labs run in it: {', '.join(labs)}",
+            hint="use that version, or end them with 'dmvpn-lab machine stop'",
+        )
 
 
 def stop() -> bool:
@@ -123,6 +134,8 @@ def _start(accelerator: str, image: Path, progress: Progress) -> Running | None:
     running = _launch(hw, image, paths, token, deadline_s, resume=False)
     if accelerator == "kvm":
         _remember_kvm(running is not None)
+        if running is None:
+            progress(f"KVM did not start it within {deadline_s:.0f} s: it is emulated, here and from now on")
     if running is not None:
         progress("saving its warm state")
         _save(paths)

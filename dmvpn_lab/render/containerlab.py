@@ -10,6 +10,7 @@ the rest. Facts of its own files, release 0.79.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping
@@ -33,6 +34,9 @@ LAB_LABEL, NODE_LABEL, BACKEND_LABEL = "dmvpn-lab.lab", "dmvpn-lab.node", "dmvpn
 NAME = "containerlab"
 INTERFACE = re.compile(r"[^\s/]{1,15}")
 NODE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
+HEALTH_INTERVAL_S = 60
+"""Each look is a program that Docker starts in the container: many nodes that are looked at often
+keep an emulated processor from everything else."""
 CONTAINER_NAME_LIMIT = 63
 """Characters of a host name."""
 GIVEN_BY_DOCKER = frozenset(
@@ -89,7 +93,7 @@ def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> 
             nodes[each.name] = external.entry(plan, each, each.external)
         else:
             own = _node(each.name, files[each.name])
-            nodes[each.name] = common | own if mixed else own
+            nodes[each.name] = copy.deepcopy(common) | own if mixed else own
         labels = {LAB_LABEL: plan.lab, NODE_LABEL: each.name, BACKEND_LABEL: NAME}
         nodes[each.name]["labels"] = labels
     return {
@@ -119,7 +123,7 @@ def _defaults(image: str) -> dict[str, Any]:
         "tmpfs": {"/run": "mode=755"},
         "healthcheck": {
             "test": ["CMD", "test", "-e", READY],
-            "interval": 10,
+            "interval": HEALTH_INTERVAL_S,
             "timeout": 10,
             "retries": 3,
             "start-period": 120,

@@ -27,6 +27,10 @@ def configuration(plan: Plan, node: NodePlan) -> str:
     protection = plan.cloud(node.tunnels[0].cloud).ipsec
     if protection is not None:
         lines += [*_ipsec(plan, node, protection), "!"]
+    for tunnel in node.tunnels:
+        key = plan.cloud(tunnel.cloud).routing.authentication
+        if key is not None:
+            lines += [f"key chain {tunnel.cloud}", f" key {key.id}", f"  key-string {key.secret}", "!"]
     for number, tunnel in enumerate(node.tunnels):
         lines += [*_tunnel(plan.cloud(tunnel.cloud), tunnel, told, number, shared=len(node.tunnels) > 1), "!"]
     lines += [*_interfaces(plan, node, told), "!"]
@@ -106,6 +110,11 @@ def _routing(cloud: CloudPlan, tunnel: TunnelPlan) -> list[str]:
         f" ip hold-time eigrp {asn} {routing.dead_s}",
         f" ip bandwidth-percent eigrp {asn} {routing.bandwidth_percent}",
     ]
+    if routing.authentication is not None:
+        lines += [
+            f" ip authentication mode eigrp {asn} md5",
+            f" ip authentication key-chain eigrp {asn} {cloud.name}",
+        ]
     if not hub:
         return lines
     lines += [] if routing.split_horizon else [f" no ip split-horizon eigrp {asn}"]

@@ -6,11 +6,12 @@ from dmvpn_lab.routing.base import RoutingProtocol
 from dmvpn_lab.routing.bgp import Bgp
 from dmvpn_lab.routing.eigrp import Eigrp
 from dmvpn_lab.routing.none import NoRouting
+from dmvpn_lab.routing.odr import Odr
 from dmvpn_lab.routing.ospf import Ospf
 from dmvpn_lab.routing.rip import Rip
 
 PROTOCOLS: dict[str, RoutingProtocol] = {
-    each.name: each for each in (Eigrp(), Ospf(), Bgp(), Rip(), NoRouting())
+    each.name: each for each in (Eigrp(), Ospf(), Bgp(), Rip(), Odr(), NoRouting())
 }
 
 

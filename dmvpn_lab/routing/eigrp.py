@@ -11,9 +11,16 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from dmvpn_lab.routing.base import Adjacency, Rendered
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, RoutingPlan, TunnelPlan
 
-STUB = {"connected": 0x1, "summary": 0x4, "receive-only": 0x20}
+STUB = {
+    "connected": 0x1,
+    "static": 0x2,
+    "summary": 0x4,
+    "redistributed": 0x8,
+    "leak-map": 0x10,
+    "receive-only": 0x20,
+}
 TUNNEL_DELAY_US = 500_000
 """What a router assumes of a tunnel (RFC 7868 section 5.6.1.2)."""
 LAN_BANDWIDTH_KBPS = 100_000
@@ -49,7 +56,8 @@ class Eigrp:
     def knows(self, cloud: CloudPlan, router: TunnelPlan, target: TunnelPlan, lan: IPv4Network) -> bool:
         """Stubs that do not announce what is connected are not known; split horizon hides spokes."""
         routing = cloud.routing
-        if target.role == "spoke" and routing.stub and "connected" not in routing.stub:
+        words = {"connected", *(["redistributed"] if "connected" in routing.redistribute else [])}
+        if target.role == "spoke" and routing.stub and words.isdisjoint(routing.stub):
             return False
         if router.role == target.role == "spoke" and routing.split_horizon:
             return any(lan.subnet_of(summary) for summary in routing.summaries)
@@ -68,7 +76,8 @@ def agent_part(plan: Plan, node: NodePlan) -> dict[str, Any]:
     tunnels = [
         (t, plan.cloud(t.cloud)) for t in node.tunnels if plan.cloud(t.cloud).routing.protocol == "eigrp"
     ]
-    interfaces = [_tunnel(tunnel, cloud) for tunnel, cloud in tunnels]
+    wide = any(cloud.routing.metrics == "wide" for _, cloud in tunnels)
+    interfaces = [_tunnel(tunnel, cloud) | {"wide": wide} for tunnel, cloud in tunnels]
     lan = node.lan_interface()
     if lan is not None:
         interfaces.append(
@@ -81,12 +90,16 @@ def agent_part(plan: Plan, node: NodePlan) -> dict[str, Any]:
                 "hello_s": tunnels[0][1].routing.hello_s,
                 "hold_s": tunnels[0][1].routing.dead_s,
                 "passive": True,
+                "wide": wide,
+                "external": all("connected" in cloud.routing.redistribute for _, cloud in tunnels),
+                "statics": _statics(node, tunnels),
             }
         )
     return {
         "asn": tunnels[0][1].routing.asn,
         "router_id": str(node.tunnels[0].address.ip),
         "stub": _stub(tunnels),
+        "leaks": sorted({str(leak) for _, cloud in tunnels for leak in cloud.routing.leaks}),
         "interfaces": interfaces,
     }
 
@@ -107,7 +120,20 @@ def _tunnel(tunnel: TunnelPlan, cloud: CloudPlan) -> dict[str, Any]:
         "next_hop_self": routing.next_hop_self,
         "summaries": [str(summary) for summary in routing.summaries] if hub else [],
         "copies": tunnel.mode == "multipoint",
+        "authentication": _authentication(routing),
     }
+
+
+def _authentication(routing: RoutingPlan) -> dict[str, Any] | None:
+    key = routing.authentication
+    return None if key is None else {"mode": key.mode, "key": key.secret, "key_id": key.id}
+
+
+def _statics(node: NodePlan, tunnels: list[tuple[TunnelPlan, CloudPlan]]) -> list[str]:
+    """The static routes that are redistributed: all but the default route, which is the ISP's."""
+    if not any("static" in cloud.routing.redistribute for _, cloud in tunnels):
+        return []
+    return [str(route.destination) for route in node.routes if route.destination.prefixlen]
 
 
 def _stub(tunnels: list[tuple[TunnelPlan, CloudPlan]]) -> int | None:

@@ -68,6 +68,7 @@ def _transform_set(value: str) -> str:
     return value
 
 
+StubWord = Literal["connected", "static", "summary", "redistributed", "leak-map", "receive-only"]
 Name = Annotated[str, Field(pattern=NAME)]
 Seconds = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
@@ -86,19 +87,21 @@ class Section(BaseModel):
 class Routing(Section):
     """The routing protocol that runs over a cloud."""
 
-    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"] = Field(
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "odr", "none"] = Field(
         "ospf",
-        description="`eigrp`: dmvpn-lab's own. `ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no routes "
-        "to the LANs.",
+        description="`eigrp`, `odr`: dmvpn-lab's own. `ospf`, `bgp`, `rip`: FRR's. `none`: tunnels only, no "
+        "routes to the LANs.",
     )
     hello: Seconds = Field(
-        5, description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates)."
+        5,
+        description="Seconds between hellos (BGP: keepalives and connection attempts; RIP: updates; "
+        "ODR: `cdp timer`).",
     )
     dead: Seconds = Field(20, description="OSPF: seconds without a hello after which a neighbour is lost.")
     hold: Seconds | None = Field(
         None,
-        description="EIGRP, BGP, RIP: seconds without a word after which a neighbour (RIP: a route) is lost; "
-        "hello x 3.",
+        description="EIGRP, BGP, RIP, ODR: seconds without a word after which a neighbour (RIP: a route) is "
+        "lost; hello x 3.",
     )
     network_type: Literal["point-to-multipoint", "broadcast"] = Field(
         "point-to-multipoint",
@@ -121,10 +124,21 @@ class Routing(Section):
         description="EIGRP, BGP, RIP: the hub says that it is the next hop; `false` keeps the other spoke's "
         "address (phase 2).",
     )
-    stub: tuple[Literal["connected", "summary", "receive-only"], ...] = Field(
+    stub: tuple[StubWord, ...] = Field(
         (),
         description="EIGRP: the spokes are stubs (`eigrp stub ...`) that announce only this; the hub sends "
-        "them no queries.",
+        "them no queries. `static` and `redistributed` are about what `redistribute` brings in, `leak-map` "
+        "about `leak`.",
+    )
+    leak: tuple[Network, ...] = Field(
+        (),
+        description="EIGRP: networks that a stub announces though it learned them, with all that is in them "
+        "(`leak-map`): one hub's routes to another.",
+    )
+    redistribute: tuple[Literal["connected", "static"], ...] = Field(
+        (),
+        description="EIGRP: what comes in from outside, as external routes. `connected`: the LANs are "
+        "redistributed instead of being part of EIGRP. `static`: the nodes' `static-routes`.",
     )
     summary: tuple[Network, ...] = Field(
         (),
@@ -138,6 +152,22 @@ class Routing(Section):
     )
     bandwidth_percent: Annotated[int, Field(ge=1, le=999_999, strict=True)] = Field(
         50, description="EIGRP: share of it that EIGRP may use (`ip bandwidth-percent eigrp`)."
+    )
+    metrics: Literal["classic", "wide"] = Field(
+        "classic",
+        description="EIGRP: `wide`: distances of 64 bits (`metric version 64bit`), which tell links above "
+        "10 Gbit/s apart. Neighbours that do not read them, such as eigrpd, are told classic ones.",
+    )
+    authentication: Literal["md5", "hmac-sha-256"] | None = Field(
+        None,
+        description="EIGRP: digest in each packet (`ip authentication mode eigrp ASN md5`); needs "
+        "`key-string`. Packets without it, or with another key, are dropped.",
+    )
+    key_string: Annotated[str, Field(pattern=r"^[!-~]{1,16}$")] | None = Field(
+        None, description="EIGRP: the key that all members share, 1 to 16 characters (`key-string`)."
+    )
+    key_id: Annotated[int, Field(ge=0, le=2147483647, strict=True)] = Field(
+        1, description="EIGRP: number of the key (`key chain`, `key ID`)."
     )
 
 
@@ -229,6 +259,11 @@ class Membership(Section):
         description="A hub is a next hop server; a spoke registers with it."
     )
     address: Address | None = Field(None, description="Tunnel address; the next free one of the subnet.")
+    priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
+        0,
+        description="Of a hub (`ip nhrp nhs ... priority`): spokes register with all of them, and ask the "
+        "one with the lowest number that answers.",
+    )
     map: tuple[StaticMap, ...] = Field((), description="Further static maps; that of each hub is derived.")
     map_multicast: tuple[Address, ...] | None = Field(
         None,
@@ -243,6 +278,12 @@ class Dhcp(Section):
     """A NBMA address that the ISP leases."""
 
     dhcp: Interface = Field(description="The first address that the ISP leases.")
+
+
+class Nat(Section):
+    """A NAT router between the ISP and routers: to the Internet they all have its one address."""
+
+    nbma: Interface = Field(description="Its address towards the ISP.")
 
 
 class External(Section):
@@ -280,7 +321,13 @@ class Node(Section):
     nbma: Interface | Dhcp = Field(
         description="Address towards the ISP: static, or `{dhcp: ADDRESS/LENGTH}` for a lease."
     )
+    behind: Name | None = Field(
+        None, description="The NAT router that its line ends at; without it the line ends at the ISP."
+    )
     lan: Interface | None = Field(None, description="The router's address in its LAN.")
+    static_routes: tuple[Network, ...] = Field(
+        (), description="Networks behind the host in the LAN: the router's static routes lead to it."
+    )
     host: Name | None = Field(None, description="Name of the host in the LAN; host-0, host-1, ... in order.")
     clouds: dict[Name, Membership] = Field(description="The clouds that it is a member of.", min_length=1)
     implementation: Literal["agent", "external"] = Field(
@@ -294,5 +341,8 @@ class Lab(Section):
 
     lab: Name = Field(description="Name of the lab.")
     isp: Name = Field("isp", description="Name of the ISP router between the NBMA subnets.")
+    nats: dict[Name, Nat] = Field(
+        {}, description="NAT routers between the ISP and nodes that are `behind` them, by name."
+    )
     clouds: dict[Name, Cloud] = Field(description="The DMVPNs, by name.", min_length=1)
     nodes: dict[Name, Node] = Field(description="The hubs and spokes, by name.", min_length=1)

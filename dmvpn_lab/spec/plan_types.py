@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
-NodeKind = Literal["router", "isp", "host"]
+NodeKind = Literal["router", "isp", "nat", "host"]
 Role = Literal["hub", "spoke"]
 GreMode = Literal["multipoint", "point-to-point"]
 
@@ -37,10 +37,19 @@ class InterfacePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingKey:
+    """What authenticates the packets of a routing protocol."""
+
+    mode: Literal["md5", "hmac-sha-256"]
+    secret: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingPlan:
     """The routing protocol of a cloud with its options."""
 
-    protocol: Literal["eigrp", "ospf", "bgp", "rip", "none"]
+    protocol: Literal["eigrp", "ospf", "bgp", "rip", "odr", "none"]
     hello_s: int
     dead_s: int
     """Without a hello for so long, a neighbour (RIP: a route) is lost."""
@@ -53,12 +62,20 @@ class RoutingPlan:
     """On the hub's tunnel; distance vector protocols."""
     next_hop_self: bool
     """The hub says that it is the next hop of what it heard from a spoke."""
-    stub: tuple[Literal["connected", "summary", "receive-only"], ...]
-    """What spokes announce; empty: they are no stubs. EIGRP."""
+    stub: tuple[str, ...]
+    """What spokes announce, in the words of `eigrp stub`; empty: they are no stubs. EIGRP."""
+    leaks: tuple[IPv4Network, ...]
+    """What stubs announce though they learned it."""
+    redistribute: tuple[Literal["connected", "static"], ...]
+    """What routers bring in from outside of EIGRP."""
     summaries: tuple[IPv4Network, ...]
     """What the hub announces instead of what is in it. EIGRP."""
     bandwidth_kbps: int
     bandwidth_percent: int
+    metrics: Literal["classic", "wide"]
+    """Of EIGRP."""
+    authentication: RoutingKey | None
+    """Of EIGRP."""
     spokes: int
     """How many there are: what a deadline depends on."""
 
@@ -124,9 +141,12 @@ class TunnelPlan:
     """The hub's NBMA address for point-to-point GRE."""
     address: IPv4Interface
     nhs: tuple[IPv4Address, ...]
+    """The best first."""
     static_maps: tuple[StaticMap, ...]
     map_multicast: tuple[IPv4Address, ...]
     map_multicast_dynamic: bool
+    priorities: tuple[int, ...] = ()
+    """Of each next hop server, the lowest number is the best; empty: all are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +167,7 @@ class ExternalPlan:
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One node: a router (hub or spoke), a host behind one, or the ISP router."""
+    """One node: a router (hub or spoke), a host behind one, a NAT router, or the ISP router."""
 
     name: str
     kind: NodeKind
@@ -197,13 +217,17 @@ class LinkPlan:
 
 @dataclass(frozen=True, slots=True)
 class AccessPlan:
-    """An access line of the ISP router: the link to one router's NBMA interface.
+    """An access line: the link from the ISP router, or from a NAT router, to one NBMA interface.
 
-    For a dynamic line the ISP leases `customer` to `customer_mac`.
+    For a dynamic line the provider leases `customer` to `customer_mac`.
     """
 
     router: str
+    """Name of the customer: a router, or a NAT router."""
+    provider: str
+    """Name of the node at the other end: the ISP router or a NAT router."""
     isp_interface: str
+    """Of the provider."""
     gateway: IPv4Interface
     customer: IPv4Interface
     customer_mac: str
@@ -243,6 +267,13 @@ class Plan:
     def routers(self) -> tuple[NodePlan, ...]:
         """All hubs and spokes, in the order of the file."""
         return tuple(node for node in self.nodes if node.kind == "router")
+
+    def behind(self, router: str) -> str | None:
+        """Name of the NAT router that a router is behind, if it is."""
+        for access in self.access:
+            if access.router == router and access.provider != self.isp:
+                return access.provider
+        return None
 
     def agents(self) -> tuple[NodePlan, ...]:
         """The routers that run our agent."""

@@ -9,18 +9,24 @@ from dmvpn_lab.spec.load import Document
 from dmvpn_lab.spec.model import Dhcp, Lab, Routing
 
 KEYS: dict[str, frozenset[str]] = {
-    "hello": frozenset({"eigrp", "ospf", "bgp", "rip"}),
+    "hello": frozenset({"eigrp", "ospf", "bgp", "rip", "odr"}),
     "dead": frozenset({"ospf"}),
-    "hold": frozenset({"eigrp", "bgp", "rip"}),
+    "hold": frozenset({"eigrp", "bgp", "rip", "odr"}),
     "network_type": frozenset({"ospf"}),
     "asn": frozenset({"eigrp", "bgp"}),
     "spoke_asn": frozenset({"bgp"}),
     "split_horizon": frozenset({"eigrp", "rip"}),
     "next_hop_self": frozenset({"eigrp", "bgp", "rip"}),
     "stub": frozenset({"eigrp"}),
+    "leak": frozenset({"eigrp"}),
+    "redistribute": frozenset({"eigrp"}),
     "summary": frozenset({"eigrp"}),
     "bandwidth": frozenset({"eigrp"}),
     "bandwidth_percent": frozenset({"eigrp"}),
+    "metrics": frozenset({"eigrp"}),
+    "authentication": frozenset({"eigrp"}),
+    "key_string": frozenset({"eigrp"}),
+    "key_id": frozenset({"eigrp"}),
 }
 """Key -> the protocols that it does something to."""
 DEFAULT_ASN = {"bgp": 65000, "eigrp": 1}
@@ -66,6 +72,31 @@ def neighbours_outlive_a_hello(lab: Lab, document: Document) -> Iterator[Problem
             )
 
 
+def cdp_holds_for_an_octet(lab: Lab, document: Document) -> Iterator[Problem]:
+    """CDP has one octet for the holding time."""
+    for name, cloud in lab.clouds.items():
+        if cloud.routing.protocol == "odr" and hold_of(cloud.routing) > 255:
+            yield document.problem(
+                ("clouds", name, "routing", "hold" if cloud.routing.hold else "hello"),
+                f"a holding time of {hold_of(cloud.routing)} s does not fit into CDP",
+                expected="255 or less",
+            )
+
+
+def odr_is_alone_on_a_spoke(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A spoke's only route is the default route to its hub; another protocol's routes would be cut off."""
+    for name, node in lab.nodes.items():
+        clouds = {c: lab.clouds[c].routing.protocol for c in node.clouds if c in lab.clouds}
+        for cloud, protocol in clouds.items():
+            others = set(clouds.values()) - {"odr", "none"}
+            if protocol == "odr" and others and node.clouds[cloud].role == "spoke":
+                yield document.problem(
+                    ("nodes", name, "clouds", cloud),
+                    f"a stub of ODR here, and {' and '.join(sorted(others))} in another cloud",
+                    hint="ODR tells connected networks only: use one protocol for all its clouds",
+                )
+
+
 def one_as_a_router(lab: Lab, document: Document) -> Iterator[Problem]:
     """A router's BGP has one AS, in however many clouds it runs; so has its EIGRP."""
     for name, node in lab.nodes.items():
@@ -105,6 +136,36 @@ def eigrp_numbers_fit(lab: Lab, document: Document) -> Iterator[Problem]:
             )
 
 
+def leaks_and_static_routes_are_announced(lab: Lab, document: Document) -> Iterator[Problem]:
+    """A leak map has networks, and networks a leak map; static routes are there to be announced."""
+    for name, cloud in lab.clouds.items():
+        routing, path = cloud.routing, ("clouds", name, "routing")
+        if "leak-map" in routing.stub and not routing.leak:
+            yield document.problem((*path, "stub"), "leak-map of nothing", hint="add `leak: [NETWORK]`")
+        if routing.leak and "leak-map" not in routing.stub:
+            yield document.problem((*path, "leak"), "no leak map", hint="add `leak-map` to `stub`")
+    for name, node in lab.nodes.items():
+        if node.static_routes and node.lan is None:
+            hint = "add `lan: ADDRESS/LENGTH`"
+            yield document.problem(
+                ("nodes", name, "static-routes"), "static routes to a host without a LAN", hint=hint
+            )
+
+
+def a_key_has_a_use(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Authentication has a key, and a key is for authentication."""
+    for name, cloud in lab.clouds.items():
+        routing = cloud.routing
+        path = ("clouds", name, "routing")
+        if routing.authentication is not None and routing.key_string is None:
+            yield document.problem((*path, "authentication"), "no key", hint="add `key-string:`")
+        unused = [key for key in ("key_string", "key_id") if key in routing.model_fields_set]
+        if routing.authentication is None and unused and routing.protocol == "eigrp":
+            word = unused[0].replace("_", "-")
+            hint = "add `authentication: md5` or `authentication: hmac-sha-256`"
+            yield document.problem((*path, word), f"{word} without authentication", hint=hint)
+
+
 def no_hub_is_a_stub(lab: Lab, document: Document) -> Iterator[Problem]:
     """A stub passes nothing on, so it cannot be another cloud's hub."""
     for name, node in lab.nodes.items():
@@ -126,6 +187,8 @@ def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[
         addresses = [(n.nbma.dhcp if isinstance(n.nbma, Dhcp) else n.nbma).ip for n in members]
         for i, summary in enumerate(cloud.routing.summary):
             covered = next((address for address in addresses if address in summary), None)
+            if summary.prefixlen == 0:
+                continue  # a default route of the overlay does not count for the tunnel's own packets
             if covered is not None:
                 yield document.problem(
                     ("clouds", name, "routing", "summary", i),
@@ -192,8 +255,12 @@ def _how_to_keep_the_next_hop(protocol: str) -> str:
 ALL: tuple[Callable[[Lab, Document], Iterator[Problem]], ...] = (
     keys_fit_the_protocol,
     neighbours_outlive_a_hello,
+    cdp_holds_for_an_octet,
+    odr_is_alone_on_a_spoke,
     one_as_a_router,
     eigrp_numbers_fit,
+    leaks_and_static_routes_are_announced,
+    a_key_has_a_use,
     no_hub_is_a_stub,
     tunnels_stay_outside_of_summaries,
     spokes_can_reach_the_next_hop,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from dmvpn_lab.errors import Problem, TopologyError
-from dmvpn_lab.spec import rules, rules_external, rules_ipsec
+from dmvpn_lab.spec import rules, rules_external, rules_ipsec, rules_nat
 from dmvpn_lab.spec.load import Document, Path_, load
-from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Node, Routing, StaticMap
+from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Nat, Node, Routing, StaticMap
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -23,7 +23,7 @@ EXPECTED = {
     "tuple_type": "a list",
     "too_short": "one at the least",
 }
-RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_external.ALL)
+RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_nat.ALL, *rules_external.ALL)
 NAME_RULE = "lower-case letters, digits and hyphens, at most 32, beginning with a letter"
 
 
@@ -85,7 +85,7 @@ def _problem(document: Document, error: Any) -> Problem:
     if kind == "extra_forbidden":
         return document.problem(path, "unknown key", hint=_did_you_mean(document, path))
     if kind == "missing":
-        return document.problem(path, "this key is missing", expected=_description(path))
+        return document.problem(path, "this key is missing", expected=_description(path), hint=_choice(path))
     return document.problem(path, _given(document, path, error), expected=_expected(kind, context, error))
 
 
@@ -143,6 +143,8 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return Routing
         case ("clouds", _, "ipsec"):
             return Ipsec
+        case ("nats", _):
+            return Nat
         case ("nodes", _):
             return Node
         case ("nodes", _, "nbma"):
@@ -155,6 +157,14 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return StaticMap
         case _:
             return Lab
+
+
+def _choice(path: Path_) -> str | None:
+    """How a key of few words is written."""
+    fields = _section_at(path[:-1]).model_fields.values()
+    kind = next((field.annotation for field in fields if field.alias == path[-1]), None)
+    words = get_args(kind) if get_origin(kind) is Literal else ()
+    return " or ".join(f"`{path[-1]}: {word}`" for word in words) or None
 
 
 def _description(path: Path_) -> str | None:

@@ -29,6 +29,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write them there, too")
     parser.add_argument("--quick", action="store_true", help="fewer spokes and runs: does it work at all")
     parser.add_argument("--part", action="append", choices=(*NATIVE, *PARTS), help="this one only")
+    parser.add_argument("--spokes", action="append", type=int, metavar="N",
+                        help="of part `backends`: labs of this size (3, 10 and 50)")  # fmt: skip
+    parser.add_argument("--backend", action="append", metavar="NAME", help="and on this backend (all)")
     chosen = parser.parse_args()
     parts = chosen.part or (*NATIVE, *PARTS)
     figures: list[Figure] = []
@@ -39,7 +42,7 @@ def main() -> int:
     host: dict[str, Any] = {"kernel": platform.release(), "python": platform.python_version()}
     live = [part for part in PARTS if part in parts]
     if live:
-        found = _live(live, quick=chosen.quick)
+        found = _live(live, _options(chosen))
         host["live"] = found["host"] | {"machine": not can_run_labs()}
         figures += [Figure(**figure) for figure in found["figures"]]
     show(figures)
@@ -49,10 +52,17 @@ def main() -> int:
     return 0
 
 
-def _live(parts: list[str], *, quick: bool) -> dict[str, Any]:
+def _options(chosen: argparse.Namespace) -> list[str]:
+    """What the live parts are told."""
+    options = ["--quick"] if chosen.quick else []
+    options += [word for count in chosen.spokes or () for word in ("--spokes", str(count))]
+    return options + [word for name in chosen.backend or () for word in ("--backend", name)]
+
+
+def _live(parts: list[str], options: list[str]) -> dict[str, Any]:
     """The figures of the live parts. Raises SystemExit when they could not be had."""
     module = ["-m", "tests.bench.live", *(word for part in parts for word in ("--part", part))]
-    module += ["--quick"] if quick else []
+    module += options
     argv = [sys.executable, *module]
     if not can_run_labs():
         say("this kernel has no GRE: the live parts run in the machine")

@@ -14,11 +14,20 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import memory, protected_start, protection, readdress, registrations, start
+from tests.bench import (
+    adjacency,
+    backends,
+    memory,
+    protected_start,
+    protection,
+    readdress,
+    registrations,
+    start,
+)
 from tests.bench.figures import Figure
 from tests.live import labs
 
-PARTS = ("registrations", "address-change", "deck", "protection")
+PARTS = ("registrations", "address-change", "adjacency", "deck", "protection", "backends")
 
 
 def main() -> int:
@@ -26,10 +35,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.bench.live")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--part", action="append", choices=PARTS)
+    parser.add_argument("--spokes", action="append", type=int)
+    parser.add_argument("--backend", action="append")
     chosen = parser.parse_args()
     figures: list[Figure] = []
     for part in chosen.part or PARTS:
-        figures += measure(part, quick=chosen.quick)
+        if part == "backends":
+            spokes = chosen.spokes or ([3] if chosen.quick else [])
+            figures += backends.measure(spokes, chosen.backend or ())
+        else:
+            figures += measure(part, quick=chosen.quick)
     host = {"kernel": platform.release(), "processors": os.cpu_count(), "python": platform.python_version()}
     json.dump({"host": host, "figures": [asdict(figure) for figure in figures]}, sys.stdout)
     return 0
@@ -41,6 +56,9 @@ def measure(part: str, *, quick: bool) -> list[Figure]:
         return registrations.measure((200,) if quick else (500, 2000), 500 if quick else 2000)
     if part == "address-change":
         return readdress.measure(2 if quick else 5)
+    if part == "adjacency":
+        with tempfile.TemporaryDirectory() as folder:
+            return adjacency.measure(Path(folder))
     if part == "protection":
         return _protection(2 if quick else 7)
     return _deck()

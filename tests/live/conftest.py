@@ -9,6 +9,8 @@ import pytest
 
 from tests.live import backends, labs
 
+collect_ignore = [] if "containerlab" in backends.HERE else ["test_external.py"]
+
 
 def pytest_report_header() -> str | None:
     """Say what is left out."""

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.live.agents import Router, tunnel, world
+from tests.live.frr import Frr, eventually
 from tests.live.namespaces import Netns
 
 pytestmark = pytest.mark.live
 
-SPACE = "dmvpn-lab-test"
-RUN, ETC = Path("/run/frr", SPACE), Path("/etc/frr", SPACE)
-DEADLINE_S = 60.0
+MD5 = """\
+key chain dmvpn
+ key 1
+  key-string secret
+!
+interface eth1
+ ip authentication mode eigrp 1 md5
+ ip authentication key-chain eigrp 1 dmvpn
+!
+"""
 EIGRPD = """\
 hostname peer
 interface eth1
@@ -30,57 +36,6 @@ router eigrp 1
  network 192.168.50.0/24
 !
 """
-
-
-class Frr:
-    """mgmtd, zebra and eigrpd in a namespace, under a path of their own."""
-
-    def __init__(self, netns: Netns, folder: Path) -> None:
-        self.netns = netns
-        self._log = open(folder / "frr.log", "wb")  # noqa: SIM115  the daemons'
-        self._daemons: list[subprocess.Popen[bytes]] = []
-        for path in (RUN, ETC):
-            path.mkdir(parents=True, exist_ok=True)
-            shutil.chown(path, "frr", "frr")
-        (ETC / "eigrpd.conf").write_text(EIGRPD)
-        (ETC / "zebra.conf").write_text("hostname peer\n")
-        for name in ("mgmtd", "zebra", "eigrpd"):
-            self._start(name)
-
-    def _start(self, name: str) -> None:
-        argv = [f"/usr/lib/frr/{name}", "-N", SPACE, "--log", "stdout"]
-        if name == "eigrpd":
-            argv += ["-f", str(ETC / "eigrpd.conf")]
-        with self.netns.entered():
-            daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
-        self._daemons.append(daemon)
-        ready = {"mgmtd": "mgmtd_be.sock", "zebra": "zserv.api"}.get(name, f"{name}.vty")
-        eventually((RUN / ready).exists)
-        assert daemon.poll() is None, Path(self._log.name).read_text()
-
-    def show(self, command: str) -> str:
-        return self.netns.run("vtysh", "-N", SPACE, "-d", "eigrpd", "-c", f"show ip eigrp {command}")
-
-    def end(self, name: str) -> None:
-        """End one daemon."""
-        (daemon,) = [each for each in self._daemons if name in str(each.args)]
-        daemon.terminate()
-        daemon.wait()
-
-    def close(self) -> None:
-        for daemon in reversed(self._daemons):
-            daemon.terminate()
-            daemon.wait()
-        self._log.close()
-        shutil.rmtree(RUN)
-        shutil.rmtree(ETC)
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < end, f"not within {DEADLINE_S:.0f} s"
-        time.sleep(0.1)
 
 
 def lan(netns: Netns, name: str, address: str) -> None:
@@ -97,13 +52,23 @@ def interface(name: str, address: str, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[Router, Frr]]:
     """A router of ours with 192.168.60.0/24 behind it, and FRR with 192.168.50.0/24."""
+    with couple(tmp_path, EIGRPD) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def couple(tmp_path: Path, configuration: str, **changes: Any) -> Iterator[tuple[Router, Frr]]:
+    """The two, with changes to our end of their wire."""
     with world(tmp_path) as made:
         ours = made.add("ours", "172.16.1.1/24", tunnel("10.0.0.1/24", map_multicast_dynamic=True))
         lan(ours.netns, "lan1", "192.168.60.1/24")
         lan(made.isp, "lan0", "192.168.50.1/24")
-        interfaces = [interface("eth1", "172.16.1.1/24"), interface("lan1", "192.168.60.1/24", passive=True)]
+        interfaces = [
+            interface("eth1", "172.16.1.1/24", **changes),
+            interface("lan1", "192.168.60.1/24", passive=True),
+        ]
         ours.config["eigrp"] = {"asn": 1, "router_id": "10.0.0.1", "stub": None, "interfaces": interfaces}
-        frr = Frr(made.isp, tmp_path)
+        frr = Frr(made.isp, tmp_path, configuration)
         try:
             yield ours, frr
         finally:
@@ -136,3 +101,18 @@ def test_what_frr_said_is_forgotten_when_it_ends(pair: tuple[Router, Frr]) -> No
     frr.end("eigrpd")
     control.wait("eigrp-neighbour-down", neighbour="172.16.1.254")
     eventually(lambda: routes(ours.netns, "192.168.50.0/24") == "")
+
+
+def test_with_md5_the_two_believe_each_other_and_with_another_key_neither_does(tmp_path: Path) -> None:
+    key = {"mode": "md5", "key": "secret", "key_id": 1}
+    with couple(tmp_path, MD5 + EIGRPD, authentication=key) as (ours, frr):
+        control = ours.start()
+        eventually(lambda: "proto 88" in routes(ours.netns, "192.168.50.0/24"))
+        eventually(lambda: "proto eigrp" in routes(frr.netns, "192.168.60.0/24"))
+        counters = control.query("eigrp-traffic")["counters"]
+        assert [name for name in counters if name.startswith("auth-")] == []
+    with couple(tmp_path, MD5 + EIGRPD, authentication=key | {"key": "other"}) as (ours, frr):
+        control = ours.start()
+        eventually(lambda: control.query("eigrp-traffic")["counters"].get("auth-wrong-digest", 0) >= 2)
+        assert control.query("eigrp-neighbors") == []
+        assert routes(ours.netns, "192.168.50.0/24") == ""

@@ -20,7 +20,7 @@ def words_of(*folders: str) -> set[str]:
 
 
 def test_each_event_is_told_by_the_node_side() -> None:
-    assert set(answers.EVENTS) - words_of("nhrp", "ipsec", "eigrp", "daemon") == set()
+    assert set(answers.EVENTS) - words_of("nhrp", "ipsec", "eigrp", "odr", "daemon") == set()
 
 
 def test_each_trigger_is_one_that_the_core_gives() -> None:

@@ -175,6 +175,26 @@ def test_a_neighbour_that_says_nothing_is_lost_after_its_own_hold_time() -> None
     assert RemoveRoute(LAN) in stage.others
 
 
+def test_who_comes_anew_hears_a_hello_at_once_and_a_crowd_one_a_second() -> None:
+    stage = Stage()
+    stage.wait(2.0)
+    stage.packets.clear()
+    for _ in range(5):
+        stage.do(stage.speaker.peers_changed("tunnel0", stage.now))
+    assert [to for to, packet in stage.packets if packet.opcode == Opcode.HELLO] == [GROUP]
+    stage.wait(1.0)
+    assert [to for to, packet in stage.packets if packet.opcode == Opcode.HELLO] == [GROUP, GROUP]
+    stage.wait(4.0)  # the turns go on from there: the next after the hello time
+    assert [to for to, packet in stage.packets if packet.opcode == Opcode.HELLO] == [GROUP, GROUP]
+
+
+def test_nobody_hears_a_hello_on_a_passive_interface() -> None:
+    stage = Stage()
+    stage.packets.clear()
+    stage.do(stage.speaker.peers_changed("eth2", 9.0))
+    assert stage.packets == []
+
+
 def test_a_goodbye_ends_the_adjacency_at_once() -> None:
     stage = Stage()
     stage.befriend(A)

@@ -76,17 +76,30 @@ def test_a_comment_changes_nothing(images: Path) -> None:
     assert load() == before
 
 
-def test_python_libraries_are_pinned_to_those_installed_here() -> None:
-    assert f"vici=={importlib.metadata.version('vici')}" in load().node_python
-    assert all("==" in each for each in load().machine_python)
+def test_python_libraries_have_the_versions_of_the_constraints() -> None:
+    pinned = recipe.constraints_file().read_text().splitlines()
+    chosen = load()
+    assert {*chosen.node_python, *chosen.machine_python} <= set(pinned)
+    assert "vici" in {each.partition("==")[0] for each in chosen.node_python}
 
 
-def test_another_version_of_a_library_is_another_image(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_installed_here_changes_no_image(monkeypatch: pytest.MonkeyPatch) -> None:
     before = load()
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.0")
+    assert load() == before
+
+
+def test_another_version_of_a_library_is_another_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load()
+    other = tmp_path / "constraints.txt"
+    shutil.copy(recipe.constraints_file(), other)
+    change(other, "vici==", "vici==99.")
+    monkeypatch.setattr(recipe, "constraints_file", lambda: other)
     assert load().node_digest != before.node_digest
 
 
-def test_a_library_that_is_not_installed_is_not_pinned(images: Path) -> None:
+def test_a_library_without_a_constraint_is_not_pinned(images: Path) -> None:
     change(images / "packages.toml", '["vici"]', '["vici", "no-such-library"]')
     assert "no-such-library" in load().node_python

@@ -123,13 +123,21 @@ def test_each_file_of_a_node_comes_from_its_config_map_to_where_the_node_looks(t
         assert arrived == {path: text for path, text in texts.items() if path != "/etc/hostname"}
 
 
-def test_links_capabilities_and_health_checks_are_those_of_containerlab() -> None:
+def test_links_and_rights_are_those_of_containerlab() -> None:
     plan = plan_of("hub-and-spoke")
     there = containerlab.topology(plan, files(plan), "registry/node:1")["topology"]
     here = definition()["topology"]
     assert here["links"] == there["links"]
-    for key in ("kind", "image", "cap-add", "privileged", "healthcheck", "tmpfs"):
+    for key in ("kind", "image", "cap-add", "privileged", "tmpfs"):
         assert here["defaults"][key] == there["defaults"][key]
+
+
+def test_a_node_is_looked_at_often_because_nothing_else_tells_that_it_is_ready() -> None:
+    plan = plan_of("hub-and-spoke")
+    there = containerlab.topology(plan, files(plan), "registry/node:1")["topology"]["defaults"]
+    here = definition()["topology"]["defaults"]
+    assert here["healthcheck"]["test"] == there["healthcheck"]["test"]
+    assert here["healthcheck"]["interval"] < there["healthcheck"]["interval"]
 
 
 def test_no_service_of_the_cluster_shows_a_node_to_the_outside() -> None:

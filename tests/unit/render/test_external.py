@@ -37,6 +37,7 @@ def test_a_vendors_router_has_its_kind_its_image_and_its_startup_configuration(t
 def test_it_has_nothing_of_what_our_nodes_have(tmp_path: Path) -> None:
     _, document = rendered(mixed(tmp_path, spoke=C8000V))
     assert "defaults" not in document["topology"]
+    assert "&id" not in yaml.safe_dump(document)
     nodes = document["topology"]["nodes"]
     assert not {"privileged", "cap-add", "tmpfs", "healthcheck", "sysctls", "network-mode"} & set(
         nodes["spoke-a"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dmvpn_lab.errors import TopologyError
 from dmvpn_lab.render import ios
 from tests.unit.render.externals import C8000V, mixed
 
@@ -99,6 +100,20 @@ def test_eigrp_has_the_options_of_the_topology(tmp_path: Path) -> None:
     assert "eigrp stub connected summary" in section(spoke(tmp_path, routing=routing), "router eigrp 7")
     second = "{protocol: eigrp, asn: 7, next-hop-self: false}"
     assert "no ip next-hop-self eigrp 7" in hub(tmp_path, routing=second, phase=2)
+
+
+def test_eigrp_has_a_key_chain_where_packets_are_authentic(tmp_path: Path) -> None:
+    text = spoke(tmp_path, routing="{protocol: eigrp, authentication: md5, key-string: secret, key-id: 4}")
+    assert section(text, "key chain dmvpn") == ["key 4", "key-string secret"]
+    lines = section(text, "interface Tunnel0")
+    assert "ip authentication mode eigrp 1 md5" in lines
+    assert "ip authentication key-chain eigrp 1 dmvpn" in lines
+
+
+@pytest.mark.parametrize("option", ["authentication: hmac-sha-256, key-string: x", "redistribute: [static]"])
+def test_what_is_not_rendered_of_eigrp_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(TopologyError, match="not rendered for IOS"):
+        spoke(tmp_path, routing=f"{{protocol: eigrp, {option}}}")
 
 
 def test_ospf_has_its_network_type_and_timers(tmp_path: Path) -> None:

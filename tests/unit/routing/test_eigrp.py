@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from dmvpn_lab.daemon import eigrp_config
+from dmvpn_lab.eigrp.authentication import Key, Kind
 from dmvpn_lab.routing.base import Adjacency
 from dmvpn_lab.routing.eigrp import Eigrp, agent_part
 from dmvpn_lab.spec.plan_types import Plan
@@ -114,3 +115,21 @@ def test_the_deadline_grows_with_spokes_and_falls_with_bandwidth() -> None:
     slow, fast = lab("bandwidth: 9").cloud("red"), lab("bandwidth: 1000").cloud("red")
     assert Eigrp().deadline_s(slow) == pytest.approx(15 + 10 + 8 * 2 * 1300 * 8 / 4500 + 10)
     assert Eigrp().deadline_s(fast) < 36
+
+
+def test_authentication_and_what_is_redistributed_reach_the_agent() -> None:
+    text = LAB.replace("lan: 192.168.1.1/24", "lan: 192.168.1.1/24, static-routes: [192.168.77.0/24]")
+    one = plan(
+        text.format(
+            cloud="",
+            routing="authentication: hmac-sha-256, key-string: dmvpn, key-id: 3, "
+            "redistribute: [connected, static], stub: [static, leak-map], leak: [10.9.0.0/16]",
+        )
+    )
+    config = eigrp_config.parse(json.loads(json.dumps(agent_part(one, one.node("spoke-a")))))
+    assert config.interfaces[0].key == Key(Kind.SHA256, b"dmvpn", 3)
+    assert (config.stub, config.leaks) == (0x12, (IPv4Network("10.9.0.0/16"),))
+    lan = config.interfaces[1]
+    assert (lan.external, lan.statics, lan.passive) == (True, (IPv4Network("192.168.77.0/24"),), True)
+    routes = {str(route.destination): str(route.via) for route in one.node("spoke-a").routes}
+    assert routes["192.168.77.0/24"] == "192.168.1.2"

@@ -78,3 +78,35 @@ nodes:
 def test_the_hold_time_is_three_hellos_and_the_spokes_share_the_hubs_as() -> None:
     routing = plan(LAB.format(routing="protocol: bgp, hello: 7", cloud="")).cloud("red").routing
     assert (routing.dead_s, routing.asn, routing.spoke_asn) == (21, 65000, 65000)
+
+
+@pytest.mark.parametrize(
+    ("routing", "said"),
+    [
+        ("authentication: md5", "authentication: no key"),
+        ("key-string: x", "key-string: key-string without authentication"),
+        ("stub: [connected, leak-map]", "stub: leak-map of nothing"),
+        ("leak: [10.9.0.0/16]", "leak: no leak map"),
+        ("summary: [172.16.0.0/12]", "summary[0]: 172.16.0.0/12 covers the NBMA address 172.17.1.1: "
+         "the tunnel would be its own way"),
+    ],
+)  # fmt: skip
+def test_options_of_eigrp_that_do_nothing_or_harm_are_refused(routing: str, said: str) -> None:
+    assert refused(f"protocol: eigrp, {routing}") == [f"clouds.red.routing.{said}"]
+
+
+def test_a_default_route_to_the_spokes_is_no_such_summary() -> None:
+    plan(LAB.format(routing="protocol: eigrp, summary: [0.0.0.0/0]", cloud=""))
+
+
+def test_a_static_route_needs_a_lan_and_a_network_of_its_own() -> None:
+    text = LAB.format(routing="protocol: eigrp", cloud="")
+    for change, said in (
+        ("clouds: {red: {role: hub}}", "nodes.hub.static-routes: static routes to a host without a LAN"),
+        ("lan: 192.168.77.1/24, clouds: {red: {role: hub}}",
+         "nodes.hub.static-routes[0]: 192.168.77.0/24 overlaps 192.168.77.0/24 of nodes.hub.lan"),
+    ):  # fmt: skip
+        changed = text.replace("clouds: {red: {role: hub}}", f"static-routes: [192.168.77.0/24], {change}")
+        with pytest.raises(TopologyError) as caught:
+            plan(changed)
+        assert [f"{each.path}: {each.message}" for each in caught.value.problems] == [said]

@@ -1,0 +1,1 @@
+"""Tests of `dmvpn_lab.odr`."""
