@@ -26,14 +26,16 @@ QUERIES = (
     "nhrp", "nhs", "multicast", "ipsec", "counters", "status", "odr",
     "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
 )  # fmt: skip
-COMMANDS = ("clear",)
-"""Asked like a query; the result is null. `clear` forgets what was resolved."""
+COMMANDS = ("clear", "expire", "leave")
+"""Asked like a query; the result is null. `clear` forgets what was resolved, `expire` ends every
+holding time, `leave` takes this router's registrations back from its servers."""
 
 EVENTS = (
     "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it
     "agent-ready",  # all tunnels are up; facts: tunnels
     "tunnel-up",  # interface, nbma
     "tunnel-down",  # interface, reason
+    "nat-changed",  # interface, nbma, outside: the address that a server sees instead, null for the same
     "nbma-changed",  # interface, old, new (null when the source lost its address)
     "registration-sent",  # interface, nhs, nbma, request_id, trigger
     "registered",  # interface, nhs, nbma, request_id: the NHS answered Success
@@ -46,11 +48,12 @@ EVENTS = (
     "resolved",  # interface, protocol, nbma, holding_time_s, previous_nbma, asked_s_ago
     "resolution-refused",  # interface, protocol, nhs, code, meaning
     "resolution-timeout",  # interface, protocol, nhs, tries
+    "no-direct-way",  # interface, protocol, nbma, tries: a NAT is between; packets go by the hub
     "resolution-ended",  # interface, protocol, nbma, reason: expired, purged or cleared
     "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
     "shortcut-added",  # interface, prefix, via
     "shortcut-removed",  # interface, prefix, via, reason
-    "purge-sent",  # interface, protocol, to: a station that was told a binding is told that it ended
+    "purge-sent",  # interface, protocol, to: a station hears that a binding that it has is over
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
     "ike-ready",  # charon answers and has its keys and connections
     "ike-lost",  # charon is gone; its states may still carry traffic
@@ -77,11 +80,13 @@ class NhrpEntry(TypedDict):
     network_id: int
     protocol: str
     prefix_length: int
+    via: str
+    """Its next hop: of a shortcut another's tunnel address, else itself."""
     nbma: str
     type: str
     """`static` or `dynamic`."""
     flags: list[str]
-    """Sorted, of: `multicast`, `nhs`, `registered`, `resolved`, `shortcut`, `unique`."""
+    """Sorted, of: `multicast`, `nhs`, `registered`, `nat`, `resolved`, `shortcut`, `unique`."""
     holding_time_s: int | None
     expires_in_s: float | None
     """None for a static entry."""
@@ -94,11 +99,15 @@ class NhsEntry(TypedDict):
     interface: str
     protocol: str
     nbma: str | None
+    priority: int
+    """The lowest number is the best."""
     state: str
     """`registered`, `registering`, `refused` or `waiting` (no source address, or no IPsec SA)."""
     requests_sent: int
     requests_failed: int
     replies_received: int
+    replied_s_ago: float | None
+    """Since its last reply."""
     renews_in_s: float | None
     last_error: str | None
 
@@ -144,6 +153,8 @@ class TunnelStatus(TypedDict):
     address: str
     nbma: str | None
     """The present tunnel source address; None while the source interface has none."""
+    outside: str | None
+    """What a hub sees instead: the router is behind a NAT. None: the same."""
     up: bool
 
 

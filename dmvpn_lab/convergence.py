@@ -13,10 +13,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.base import CheckResult
+from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.checks.reachability import host_behind
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.faults.base import Line
@@ -47,9 +47,10 @@ async def recovery(lab: RunningLab, watch: Watch, line: Line) -> AsyncIterator[S
     router = lab.plan.node(line.router)
     for tunnel in router.tunnels:
         zero = await _noticed(watch, router.name, tunnel.name, str(line.customer.ip))
+        seen = await _seen(lab, line, tunnel)
         hubs = lab.plan.ours(tunnel.cloud, "hub")
         for hub, at_hub in hubs:
-            async for name, at in _steps(lab, watch, (hub, at_hub), (router, tunnel), line.customer.ip):
+            async for name, at in _steps(lab, watch, (hub, at_hub), (router, tunnel), seen):
                 yield Step(router.name, tunnel.name, name, round(max(0.0, at - zero), 3))
 
 
@@ -57,8 +58,8 @@ async def moved(lab: RunningLab, line: Line) -> list[CheckResult]:
     """Whether cache, multicast set and neighbour of each hub are at the new address, and there only."""
     results = []
     router = lab.plan.node(line.router)
-    new = str(line.customer.ip)
     for tunnel in router.tunnels:
+        new = await _seen(lab, line, tunnel)
         protocol_address = str(tunnel.address.ip)
         for hub, at_hub in lab.plan.ours(tunnel.cloud, "hub"):
             entries = [
@@ -76,6 +77,14 @@ async def moved(lab: RunningLab, line: Line) -> list[CheckResult]:
             there = [words[words.index("lladdr") + 1]] if "lladdr" in words else []
             results.append(_result("neighbour", hub.name, [new], there))
     return results
+
+
+async def _seen(lab: RunningLab, line: Line, tunnel: TunnelPlan) -> str:
+    """The address at which the hubs see a router: its own, or that of its NAT router."""
+    address = str(line.customer.ip)
+    if lab.plan.behind(line.router) is None:
+        return address
+    return await outside(lab, line.router, tunnel.name) or address
 
 
 def _result(name: str, node: str, expected: list[str], observed: list[str]) -> CheckResult:
@@ -105,13 +114,13 @@ async def _steps(
     watch: Watch,
     at_hub: tuple[NodePlan, TunnelPlan],
     at_spoke: tuple[NodePlan, TunnelPlan],
-    nbma: IPv4Address,
+    nbma: str,
 ) -> AsyncIterator[tuple[str, float]]:
     (hub, hub_tunnel), (spoke, tunnel) = at_hub, at_spoke
-    registered = await _registered(watch, hub.name, spoke.name, tunnel, str(nbma))
+    registered = await _registered(watch, hub.name, spoke.name, tunnel, nbma)
     yield "registered", registered
     if hub_tunnel.map_multicast_dynamic:
-        yield "multicast", await _multicast(lab, watch, hub.name, hub_tunnel.name, str(nbma), registered)
+        yield "multicast", await _multicast(lab, watch, hub.name, hub_tunnel.name, nbma, registered)
     cloud = lab.plan.cloud(tunnel.cloud)
     routing = protocol(cloud.routing.protocol)
     if not routing.exchanges_routes:
@@ -122,7 +131,21 @@ async def _steps(
         yield "reachable", await _until_reachable(lab, hub, spoke, deadline_s)
 
 
-async def _registered(watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nbma: str) -> float:
+async def registered_at(
+    lab: RunningLab, watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nbma: str
+) -> float:
+    """When the hub bound the new address; a registration may be as far away as its interval.
+
+    Raises LabError when it refused.
+    """
+    cloud = lab.plan.cloud(tunnel.cloud)
+    renewal_s = cloud.registration_interval_s or cloud.holding_time_s / 3
+    return await _registered(watch, hub, spoke, tunnel, nbma, REGISTER_DEADLINE_S + renewal_s)
+
+
+async def _registered(
+    watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nbma: str, deadline_s: float = REGISTER_DEADLINE_S
+) -> float:
     """When the hub bound the new address. Raises LabError when it refused."""
     protocol_address = str(tunnel.address.ip)
 
@@ -130,7 +153,7 @@ async def _registered(watch: Watch, hub: str, spoke: str, tunnel: TunnelPlan, nb
         told = event["event"] in ("peer-registered", "peer-refused") and event["node"] == hub
         return told and event.get("protocol") == protocol_address and event.get("nbma") == nbma
 
-    event = await watch.event(matches, REGISTER_DEADLINE_S)
+    event = await watch.event(matches, deadline_s)
     if event is None:
         raise LabError(f"{hub} heard no registration of {protocol_address} at {nbma}")
     if event["event"] == "peer-refused":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dmvpn_lab import charon_log
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
+from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.checks.reachability import host_behind, way
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.render.identity import identity
@@ -76,6 +77,8 @@ class Pair:
     hub: NodePlan
     at_hub: TunnelPlan
     spoke_nbma: str
+    spoke_outside: str
+    """The same, or the address of the NAT router before it."""
     hub_nbma: str
 
 
@@ -110,7 +113,8 @@ async def _walk(
             return Broken("underlay", f"{node.name}'s {tunnel.source} has no address",
                           f"dmvpn-lab exec {node.name} -- cat /run/dmvpn-lab/log/dhcpcd.log")  # fmt: skip
         addresses.append(nbma)
-    pair = Pair(lab, cloud, *spoke, *hub, *addresses)
+    seen = await outside(lab, spoke[0].name, spoke[1].name)
+    pair = Pair(lab, cloud, *spoke, *hub, addresses[0], seen or addresses[0], addresses[1])
     for step in STEPS:
         broken = await step(pair)
         if broken is not None:
@@ -160,7 +164,7 @@ async def _registration(pair: Pair) -> Broken | None:
     entries = await pair.lab.query(pair.hub.name, "nhrp")
     address = str(pair.at_spoke.address.ip)
     bound = next((entry["nbma"] for entry in entries if entry["protocol"] == address), None)
-    if bound == pair.spoke_nbma:
+    if bound == pair.spoke_outside:
         return None
     servers = await pair.lab.query(pair.spoke.name, "nhs")
     state = next((s for s in servers if s["protocol"] == str(pair.at_hub.address.ip)), None)
@@ -171,7 +175,7 @@ async def _registration(pair: Pair) -> Broken | None:
 
 
 async def _multicast(pair: Pair) -> Broken | None:
-    ends = ((pair.hub.name, pair.at_hub, pair.spoke_nbma), (pair.spoke.name, pair.at_spoke, pair.hub_nbma))
+    ends = ((pair.hub.name, pair.at_hub, pair.spoke_outside), (pair.spoke.name, pair.at_spoke, pair.hub_nbma))
     for node, tunnel, far in ends:
         wanted = tunnel.map_multicast_dynamic or far in map(str, tunnel.map_multicast)
         if tunnel.mode == "point-to-point" or not wanted:

@@ -18,7 +18,7 @@ ROUTER_RADIUS, HOST_RADIUS = 190, 320
 """From the ISP router in the middle."""
 ROOM_FOR = 6
 COLOURS: dict[State, str] = {"registered": "#1a7f37", "not registered": "#cf222e", "planned": "#6e7781"}
-FILLS = {"isp": "#ddf4ff", "router": "#fff8c5", "host": "#f6f8fa"}
+FILLS = {"isp": "#ddf4ff", "nat": "#ffebe9", "router": "#fff8c5", "host": "#f6f8fa"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ async def observed(lab: RunningLab) -> list[Tunnel]:
 def mermaid(plan: Plan, tunnels: list[Tunnel]) -> str:
     """A Mermaid flowchart: solid lines are cables, thick ones tunnels, dotted those not registered."""
     lines = ["flowchart TB"]
-    shapes = {"isp": '(["{}"])', "router": '["{}"]', "host": '("{}")'}
+    shapes = {"isp": '(["{}"])', "nat": '{{{{"{}"}}}}', "router": '["{}"]', "host": '("{}")'}
     for node in plan.nodes:
         lines.append(f"  {_id(node.name)}{shapes[node.kind].format('<br/>'.join(_words(node)))}")
     for link in plan.links:
@@ -104,6 +104,10 @@ def _places(plan: Plan, scale: float) -> dict[str, Point]:
             places[link.b.node] = _at(middle, HOST_RADIUS * scale, angles[link.a.node])
     if plan.isp is not None:
         places[plan.isp] = middle
+    for access in plan.access:
+        if access.provider != plan.isp:  # beside the (last) router behind it
+            beside = angles[access.router] + math.pi / len(routers)
+            places[access.provider] = _at(middle, ROUTER_RADIUS * scale, beside)
     return places
 
 

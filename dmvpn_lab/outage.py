@@ -1,4 +1,4 @@
-"""How long a protected tunnel stands still over a fault: by pings that never stop, and by events.
+"""How long a tunnel stands still over a fault: by pings that never stop, and by events.
 
 A reply every STEP_S is expected; the longest time without one, less the step, is the outage.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.checks.encryption import shared
+from dmvpn_lab.checks.registration import registered
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.faults.moment import Moment
 from dmvpn_lab.running import Event, RunningLab, Watch
@@ -39,7 +40,7 @@ class Outage:
     spoke: str
     hub: str
     secured_after_s: float
-    """From the fault to the event of a new SA, or of new keys, at the spoke."""
+    """From the fault to the event that says that it is over; 0 when nothing says so."""
     outage_s: float
     """The longest time without a reply, less the step between two."""
     lost: int
@@ -91,11 +92,11 @@ class Traffic:
         return max(numbers, default=0) - len(numbers)
 
 
-def affected(lab: RunningLab, node: str) -> list[Pair]:
-    """The pairs of spoke and hub that share an SA with a router."""
+def affected(lab: RunningLab, node: str, *, protected: bool = True) -> list[Pair]:
+    """The pairs of spoke and hub that a router is one of; with `protected` those that share an SA."""
     pairs = []
     for cloud in lab.plan.clouds:
-        if cloud.ipsec is not None:
+        if cloud.ipsec is not None or not protected:
             pairs += [(spoke, hub) for hub in lab.plan.ours(cloud.name, "hub")
                       for spoke in lab.plan.ours(cloud.name, "spoke")
                       if node in (spoke[0].name, hub[0].name)]  # fmt: skip
@@ -104,19 +105,19 @@ def affected(lab: RunningLab, node: str) -> list[Pair]:
 
 async def measure(lab: RunningLab, watch: Watch, fault: Moment, node: str, way: str) -> list[Outage]:
     """Do a fault under traffic and follow each pair to the end. Raises LabError."""
-    pairs = affected(lab, node)
+    pairs = affected(lab, node, protected=fault.needs_ipsec)
     if not pairs:
-        raise LabError(f"{node} shares no SA with anybody")
+        raise LabError(f"{node} shares no {'SA' if fault.needs_ipsec else 'cloud'} with anybody")
     async with contextlib.AsyncExitStack() as stack:
         traffics = [await stack.enter_async_context(_traffic(lab, pair)) for pair in pairs]
         began = time.time()
         await fault.inject(lab, node, way)
-        return [await _follow(watch, fault, pair, traffic, began)
+        return [await _follow(watch, fault, node, pair, traffic, began)
                 for pair, traffic in zip(pairs, traffics, strict=True)]  # fmt: skip
 
 
-async def sound(lab: RunningLab, node: str) -> list[CheckResult]:
-    """Whether each pair of a router has SAs that both ends know."""
+async def sound(lab: RunningLab, watch: Watch, node: str) -> list[CheckResult]:
+    """Whether each pair of a router has SAs that both ends know, and each spoke is registered."""
     results = []
     for spoke, hub in affected(lab, node):
         found = await shared(lab, spoke[0].name, hub[0].name)
@@ -124,7 +125,14 @@ async def sound(lab: RunningLab, node: str) -> list[CheckResult]:
         results.append(
             CheckResult("encryption", spoke[0].name, bool(found), expected, f"{len(found)} SA pair", 0.0)
         )
-    return results
+    return results + await all_registered(lab, watch, node)
+
+
+async def all_registered(lab: RunningLab, watch: Watch, node: str) -> list[CheckResult]:
+    """Wait until each pair of a router, or of those behind a NAT router, is registered."""
+    routers = [node, *(each.name for each in lab.plan.routers() if lab.plan.behind(each.name) == node)]
+    pairs = [pair for router in routers for pair in affected(lab, router, protected=False)]
+    return [await registered(lab, watch, hub, spoke) for spoke, hub in pairs]
 
 
 @contextlib.asynccontextmanager
@@ -146,21 +154,35 @@ async def _traffic(lab: RunningLab, pair: Pair) -> AsyncIterator[Traffic]:
             reader.cancel()
 
 
-async def _follow(watch: Watch, fault: Moment, pair: Pair, traffic: Traffic, began: float) -> Outage:
-    (spoke, _), (hub, _) = pair
+def _deadline_s(lab: RunningLab, fault: Moment, pair: Pair) -> float:
+    """A hub that has forgotten its spokes hears of them when they renew."""
+    cloud = lab.plan.cloud(pair[0][1].cloud)
+    renewal_s = cloud.registration_interval_s or cloud.holding_time_s / 3
+    return DEADLINE_S + (renewal_s if fault.recovered_by == "peer-registered" else 0.0)
+
+
+async def _follow(
+    watch: Watch, fault: Moment, node: str, pair: Pair, traffic: Traffic, began: float
+) -> Outage:
+    (spoke, at_spoke), (hub, _) = pair
+    who = {"spoke": spoke.name, "hub": hub.name, "node": node}[fault.recovered_at]
+    deadline_s = _deadline_s(watch.lab, fault, pair)
 
     def recovered(event: Event) -> bool:
-        here = event["event"] == fault.recovered_by and event["node"] == spoke.name
-        return bool(here and event["at"] >= began)
+        here = event["event"] == fault.recovered_by and event["node"] == who
+        ours = event.get("protocol", str(at_spoke.address.ip)) == str(at_spoke.address.ip)
+        return bool(here and ours and event["at"] >= began)
 
-    event = await watch.event(recovered, DEADLINE_S)
-    if event is None:
-        raise LabError(f"{spoke.name}: no {fault.recovered_by} within {DEADLINE_S:.0f} s of {fault.name}",
-                       hint=f"dmvpn-lab exec {spoke.name} -- tail /run/dmvpn-lab/log/charon.log")  # fmt: skip
+    at = began
+    if fault.recovered_by is not None:
+        event = await watch.event(recovered, deadline_s)
+        if event is None:
+            raise LabError(f"{who}: no {fault.recovered_by} within {deadline_s:.0f} s of {fault.name}",
+                           hint=f"dmvpn-lab logs {who}")  # fmt: skip
+        at = float(event["at"])
     try:
-        async with asyncio.timeout(DEADLINE_S):
-            await traffic.calm(float(event["at"]))
+        async with asyncio.timeout(deadline_s):
+            await traffic.calm(at)
     except TimeoutError:
         raise LabError(f"{spoke.name}: no steady replies from {hub.name} after {fault.name}") from None
-    secured_after_s = round(float(event["at"]) - began, 3)
-    return Outage(spoke.name, hub.name, secured_after_s, round(traffic.gap_s(began), 3), traffic.lost())
+    return Outage(spoke.name, hub.name, round(at - began, 3), round(traffic.gap_s(began), 3), traffic.lost())

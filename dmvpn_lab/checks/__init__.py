@@ -9,6 +9,7 @@ from dmvpn_lab.checks.multicast import Multicast
 from dmvpn_lab.checks.reachability import Reachability
 from dmvpn_lab.checks.registration import Registration
 from dmvpn_lab.checks.resolution import Resolution
+from dmvpn_lab.checks.shortcut import Shortcut
 
 __all__ = ["ALL", "Check", "CheckResult"]
 
@@ -18,6 +19,7 @@ ALL: tuple[Check, ...] = (
     Multicast(),
     AdjacencyCheck(),
     Resolution(),
+    Shortcut(),
     Reachability(),
 )
 """In the order in which one rests on the other."""

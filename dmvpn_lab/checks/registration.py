@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.running import RunningLab, Watch
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, TunnelPlan
+from dmvpn_lab.spec.plan_types import NodePlan, TunnelPlan
 
 DEADLINE_S = 30.0
 """A lease (dhcpcd asks again after 4, 8 s), and requests after 0, 1, 3, 7, 15 s."""
@@ -23,24 +24,26 @@ class Registration:
         for cloud in lab.plan.clouds:
             for hub, hub_tunnel in lab.plan.ours(cloud.name, "hub"):
                 for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
-                    yield await _one(lab, watch, cloud, (hub, hub_tunnel), (spoke, tunnel))
+                    yield await registered(lab, watch, (hub, hub_tunnel), (spoke, tunnel))
 
 
-async def _one(
+async def registered(
     lab: RunningLab,
     watch: Watch,
-    cloud: CloudPlan,
     at_hub: tuple[NodePlan, TunnelPlan],
     at_spoke: tuple[NodePlan, TunnelPlan],
 ) -> CheckResult:
+    """Wait until a hub has a spoke as it must."""
     (hub, hub_tunnel), (spoke, tunnel) = at_hub, at_spoke
+    cloud = lab.plan.cloud(tunnel.cloud)
     flags = ["registered"]
     flags += ["multicast"] if hub_tunnel.map_multicast_dynamic else []
     flags += ["unique"] if cloud.unique else []
+    flags += ["nat"] if lab.plan.behind(spoke.name) else []
     wanted = f"hold {cloud.holding_time_s}, {', '.join(sorted(flags))}"
 
     async def observe() -> tuple[bool, str]:
-        present = await _nbma(lab, spoke, tunnel)
+        present = await outside(lab, spoke.name, tunnel.name)
         entries: list[NhrpEntry] = await lab.query(hub.name, "nhrp")
         entry = next((e for e in entries if e["protocol"] == str(tunnel.address.ip)), None)
         if entry is None:
@@ -51,13 +54,3 @@ async def _one(
 
     expected = f"{tunnel.address.ip} -> {spoke.name}'s NBMA address ({wanted})"
     return await awaited(Registration.name, spoke.name, expected, observe, watch, DEADLINE_S)
-
-
-async def _nbma(lab: RunningLab, spoke: NodePlan, tunnel: TunnelPlan) -> str | None:
-    """Where a spoke is: as its agent says; an external one has the address of the plan."""
-    if spoke.external is not None:
-        address = spoke.nbma_interface().address
-        return None if address is None else str(address.ip)
-    status = await lab.query(spoke.name, "status")
-    found: str | None = next(t["nbma"] for t in status["tunnels"] if t["interface"] == tunnel.name)
-    return found

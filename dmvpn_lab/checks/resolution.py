@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 from dmvpn_lab.checks.base import CheckResult, Observe, awaited
 from dmvpn_lab.checks.encryption import shared
+from dmvpn_lab.checks.outside import outside
 from dmvpn_lab.checks.reachability import Member, host_behind, path, trace, way
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
@@ -62,7 +63,9 @@ async def _pair(
     async def present() -> tuple[bool, str]:
         await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
         entry = await _entry(lab, source, wanted)
-        return entry == await _nbma(lab, target), f"{wanted} -> {entry or 'nothing'}"
+        return entry == await outside(
+            lab, target[0].name, target[1].name
+        ), f"{wanted} -> {entry or 'nothing'}"
 
     async def secured() -> tuple[bool, str]:
         await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
@@ -96,12 +99,4 @@ async def _entry(lab: RunningLab, source: Member, wanted: str) -> str | None:
     for entry in await lab.query(source[0].name, "nhrp"):
         if (entry["interface"], entry["protocol"]) == (source[1].name, wanted):
             return str(entry["nbma"])
-    return None
-
-
-async def _nbma(lab: RunningLab, target: Member) -> str | None:
-    """The present NBMA address of a router's tunnel."""
-    for tunnel in (await lab.query(target[0].name, "status"))["tunnels"]:
-        if tunnel["interface"] == target[1].name:
-            return str(tunnel["nbma"])
     return None

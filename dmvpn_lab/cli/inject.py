@@ -13,7 +13,7 @@ import typer
 from dmvpn_lab import controller, convergence, faults, outage
 from dmvpn_lab.backends.state import locked
 from dmvpn_lab.checks import CheckResult
-from dmvpn_lab.cli import output
+from dmvpn_lab.cli import inject_line, output
 from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.convergence import Step
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, UsageError
@@ -74,6 +74,19 @@ def _help(fault: Moment) -> str:
     return f"{fault.summary}\n\nWays:\n\n{ways}"
 
 
+app.command("link-down")(inject_line.link_down)
+app.command("impair")(inject_line.impair)
+app.command("nat-rebind")(inject_line.nat_rebind)
+
+
+@app.command("link-up")
+def link_up(node: NodeName, lan: inject_line.Lan = False, lab: LabName = None, json: Json = False) -> None:
+    """Undo `link-down`, and wait until the router is back."""
+    running = controller.find(lab)
+    cut = inject_line.cut_of(running, node, lan)
+    raise typer.Exit(asyncio.run(_undo(running, cut.number, False, json)))
+
+
 for _fault in moments():
     app.command(_fault.name, help=_help(_fault), short_help=_fault.summary)(_command(_fault))
 
@@ -82,7 +95,7 @@ async def _moment(lab: RunningLab, fault: Moment, node: str, way: str, json: boo
     with locked(lab.plan.lab):
         async with watching(lab) as watch:
             outages = await outage.measure(lab, watch, fault, node, way)
-        results = await outage.sound(lab, node)
+            results = await outage.sound(lab, watch, node)
     passed = all(result.passed for result in results)
     if json:
         output.print_json({
@@ -94,7 +107,7 @@ async def _moment(lab: RunningLab, fault: Moment, node: str, way: str, json: boo
         rows = [
             (o.spoke, o.hub, f"{o.secured_after_s:.3f} s", f"{o.outage_s:.3f} s", o.lost) for o in outages
         ]
-        columns = ("spoke", "hub", fault.recovered_by, "without replies", "pings lost")
+        columns = ("spoke", "hub", fault.recovered_by or "over", "without replies", "pings lost")
         output.print_table(columns, rows, title=f"{fault.name} {way} on {node}")
         output.print_results(lab.plan.lab, results)
     return 0 if passed else EXIT_CHECK_FAILED
@@ -116,7 +129,7 @@ def list_faults(lab: LabName = None, json: Json = False) -> None:
 
 
 def _kinds() -> list[str]:
-    return sorted([address_change.NAME, *(fault.name for fault in moments())])
+    return sorted([address_change.NAME, *inject_line.NAMES, *(fault.name for fault in moments())])
 
 
 @app.command("undo")
@@ -141,12 +154,17 @@ async def _undo(lab: RunningLab, number: int | None, every: bool, json: bool) ->
             async with watching(lab) as watch:
                 after = await faults.undo(lab, fault)
                 output.Progress(json)("undone", fault.what)
-                code = max(code, await _follow(lab, watch, after, json))
+                code = max(code, await _follow(lab, watch, after, json, fault.node))
     return code
 
 
-async def _follow(lab: RunningLab, watch: Watch, after: tuple[Line, ...], json: bool) -> int:
-    """Wait for the recovery of each line; print the times and whether the old is gone."""
+async def _follow(
+    lab: RunningLab, watch: Watch, after: tuple[Line, ...], json: bool, node: str | None = None
+) -> int:
+    """Wait for the recovery of each line; print the times and whether the old is gone.
+
+    With no line to follow, wait until `node` and what is behind it are registered.
+    """
     progress = output.Progress(json)
     steps: list[Step] = []
     results: list[CheckResult] = []
@@ -156,6 +174,8 @@ async def _follow(lab: RunningLab, watch: Watch, after: tuple[Line, ...], json: 
             steps.append(step)
     for line in after:
         results += await convergence.moved(lab, line)
+    if not after and node is not None:
+        results += await outage.all_registered(lab, watch, node)
     passed = all(result.passed for result in results)
     if json:
         document = {

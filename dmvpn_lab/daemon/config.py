@@ -128,6 +128,7 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         else _number(each, "registration_interval_s", 1, 65535),
         unique=each["unique"],
         nhs=tuple(IPv4Address(nhs) for nhs in each.get("nhs", ())),
+        priorities=_priorities(each),
         static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
@@ -137,6 +138,14 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         protected=each.get("protected", False),
         owners=_owners(each.get("owners")),
     )
+
+
+def _priorities(each: dict[str, Any]) -> tuple[int, ...]:
+    """One for each server, or none at all. Raises ValueError."""
+    priorities = tuple(int(priority) for priority in each.get("priorities", ()))
+    if priorities and len(priorities) != len(each.get("nhs", ())):
+        raise ValueError(f"tunnel {each['name']}: {len(priorities)} priorities for another number of servers")
+    return priorities
 
 
 def _number(each: dict[str, Any], key: str, low: int, high: int) -> int:

@@ -364,8 +364,12 @@ class Service:
                 return [] if self._protection is None else self._protection.view()
             case "counters":
                 return views.counters(self._agent, self._ports, state_failed=self._journal.failed)
-            case "clear":
-                self._carry_out(self._agent.clear(now))
+            case "leave":
+                self._carry_out(self._agent.leave())
+                self._alarm.set()
+                return None
+            case "clear" | "expire":
+                self._carry_out(self._agent.clear(now) if name == "clear" else self._agent.expire(now))
                 self._alarm.set()
                 return None
             case _:

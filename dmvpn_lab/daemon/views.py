@@ -37,11 +37,12 @@ def status(agent: Agent, ports: Mapping[str, Port], tunnels: Iterable[TunnelConf
     """The agent and its tunnels."""
     shown = []
     for each in tunnels:
-        nbma = agent.tunnels[each.name].nbma
+        nbma, outside = agent.tunnels[each.name].nbma, agent.tunnels[each.name].outside
         there = each.name in ports
         shown.append(
             TunnelStatus(interface=each.name, mode=each.mode, network_id=each.network_id,
                          address=str(each.address), nbma=None if nbma is None else str(nbma),
+                         outside=None if outside is None else str(outside),
                          up=there and nbma is not None)
         )  # fmt: skip
     return Status(version=__version__, uptime_s=round(up_s, 3), tunnels=shown)

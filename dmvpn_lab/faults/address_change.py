@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from dmvpn_lab.errors import LabError, UsageError
+from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults.base import Injected, Line, access_of, forget, lines, record, remember_lines
 from dmvpn_lab.render import dhcp
 from dmvpn_lab.running import RunningLab
@@ -43,6 +43,11 @@ def new_lines(lab: RunningLab, wish: Wish) -> tuple[Line, ...]:
         other = _dynamic_line(lab, wish.swap, present)
         if other.router == old.router:
             raise UsageError("a spoke cannot swap addresses with itself", hint="name another spoke")
+        if access_of(lab, old).provider != access_of(lab, other).provider:
+            raise UsageError(
+                f"{old.router} and {other.router} do not have their addresses of the same provider",
+                hint="name a spoke that is behind the same NAT router, or beside none",
+            )
         return (
             Line(old.router, other.customer, other.gateway),
             Line(other.router, old.customer, old.gateway),
@@ -89,35 +94,37 @@ async def undo(lab: RunningLab, fault: Injected) -> tuple[Line, ...]:
 
 async def _change(lab: RunningLab, before: tuple[Line, ...], after: tuple[Line, ...], gap_s: float) -> None:
     """Carrier down, servers and gateways changed, carrier up."""
-    isp = lab.plan.isp
-    if isp is None:
-        raise LabError("this lab has no ISP router")
+    access = {line.router: access_of(lab, line) for line in (*before, *after)}
+    ends = {name: (each.provider, each.isp_interface) for name, each in access.items()}
     for line in before:
-        await lab.must(isp, "ip", "link", "set", access_of(lab, line).isp_interface, "down")
+        provider, interface = ends[line.router]
+        await lab.must(provider, "ip", "link", "set", interface, "down")
     for line in before:
-        await _stop_server(lab, isp, line)
-        interface = access_of(lab, line).isp_interface
-        await lab.must(isp, "ip", "address", "flush", "dev", interface)
+        provider, interface = ends[line.router]
+        await _stop_server(lab, provider, line)
+        await lab.must(provider, "ip", "address", "flush", "dev", interface)
     remember_lines(lab, after)
     for line in after:
-        access = access_of(lab, line)
-        await lab.must(isp, "ip", "address", "add", str(line.gateway), "dev", access.isp_interface)
-        await lab.backend.put(lab.plan.lab, isp, dhcp.server_path(access), dhcp.server(access))
+        provider, interface = ends[line.router]
+        await lab.must(provider, "ip", "address", "add", str(line.gateway), "dev", interface)
+        server = dhcp.server(access[line.router])
+        await lab.backend.put(lab.plan.lab, provider, dhcp.server_path(access[line.router]), server)
         # Without --keep-in-foreground it returns once it serves.
-        await lab.must(isp, "dnsmasq", f"--conf-file={dhcp.server_path(access)}")
+        await lab.must(provider, "dnsmasq", f"--conf-file={dhcp.server_path(access[line.router])}")
     if gap_s:
         await asyncio.sleep(gap_s)  # the outage that the user asked for
     for line in after:
-        await lab.must(isp, "ip", "link", "set", access_of(lab, line).isp_interface, "up")
+        provider, interface = ends[line.router]
+        await lab.must(provider, "ip", "link", "set", interface, "up")
 
 
-async def _stop_server(lab: RunningLab, isp: str, line: Line) -> None:
+async def _stop_server(lab: RunningLab, provider: str, line: Line) -> None:
     """End the line's DHCP server, by its PID file."""
     path = dhcp.server_ready(access_of(lab, line))
-    pid = (await lab.exec(isp, "cat", path)).stdout.strip()
+    pid = (await lab.exec(provider, "cat", path)).stdout.strip()
     if pid:
-        await lab.exec(isp, "kill", pid)
-        await lab.exec(isp, "rm", "-f", path)
+        await lab.exec(provider, "kill", pid)
+        await lab.exec(provider, "rm", "-f", path)
 
 
 def _dynamic_line(lab: RunningLab, node: str, present: dict[str, Line]) -> Line:

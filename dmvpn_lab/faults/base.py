@@ -72,6 +72,7 @@ def access_of(lab: RunningLab, line: Line) -> AccessPlan:
     planned = next(a for a in lab.plan.access if a.router == line.router)
     return AccessPlan(
         router=line.router,
+        provider=planned.provider,
         isp_interface=planned.isp_interface,
         gateway=line.gateway,
         customer=line.customer,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmvpn_lab.faults.moment import Way, protected
+from dmvpn_lab.faults.moment import Way, Where, protected
 from dmvpn_lab.running import RunningLab
 
 PID_FILE = "/run/charon.pid"
@@ -18,7 +18,9 @@ class IkeRestart:
         Way("kill-flush", "at once, and its states are gone as after a reboot"),
         Way("stop", "in order: it ends its SAs and tells the peers"),
     )
-    recovered_by = "ipsec-up"
+    recovered_by: str | None = "ipsec-up"
+    recovered_at: Where = "spoke"
+    needs_ipsec = True
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Send the signal."""

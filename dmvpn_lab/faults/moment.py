@@ -6,11 +6,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dmvpn_lab import faults
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.running import RunningLab
+
+Where = Literal["spoke", "hub", "node"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,11 @@ class Moment(Protocol):
     summary: str
     ways: tuple[Way, ...]
     """The first is the default."""
-    recovered_by: str
-    """The event of `answers.EVENTS` by which an end of each SA says that it is over it."""
+    recovered_by: str | None
+    """The event of `answers.EVENTS` that says that it is over; None: nothing does, replies alone tell."""
+    recovered_at: Where
+    """Who says so: the spoke of each pair, its hub, or the router that it was done to."""
+    needs_ipsec: bool
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Do it to a router. Returns what was done, in words. Raises LabError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dmvpn_lab.faults.moment import Way, protected
+from dmvpn_lab.faults.moment import Way, Where, protected
 from dmvpn_lab.faults.sa_delete import CHILD
 from dmvpn_lab.running import RunningLab
 
@@ -17,7 +17,9 @@ class Rekey:
     name = "rekey"
     summary = "Give a router's IPsec SAs new keys under traffic, and count what was lost."
     ways = (Way("child", "of the ESP SAs"), Way("both", "of the IKE SAs, then of the ESP SAs"))
-    recovered_by = "ipsec-rekeyed"
+    recovered_by: str | None = "ipsec-rekeyed"
+    recovered_at: Where = "spoke"
+    needs_ipsec = True
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Ask for new keys."""

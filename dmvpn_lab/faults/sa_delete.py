@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dmvpn_lab.errors import LabError
-from dmvpn_lab.faults.moment import Way, protected
+from dmvpn_lab.faults.moment import Way, Where, protected
 from dmvpn_lab.running import RunningLab
 
 CHILD = re.compile(r"^  \S+: #(?P<number>\d+), .*INSTALLED", re.MULTILINE)
@@ -22,7 +22,9 @@ class SaDelete:
         Way("state", "the inbound states vanish from the kernel; charon is told nothing"),
         Way("flush", "all states vanish from the kernel; charon is told nothing"),
     )
-    recovered_by = "ipsec-up"
+    recovered_by: str | None = "ipsec-up"
+    recovered_at: Where = "spoke"
+    needs_ipsec = True
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Take the SAs away."""

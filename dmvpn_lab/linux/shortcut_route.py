@@ -21,7 +21,7 @@ PRIORITY = 0x2001
 MARK = 0x2001
 PROTOCOL = 78
 """Not one of zebra's, which hides routes that bear its own."""
-RTA_OIF, RTA_TABLE, RTA_MARK = 4, 15, 16
+RTA_OIF, RTA_MULTIPATH, RTA_TABLE, RTA_MARK = 4, 9, 15, 16
 RTM_F_FIB_MATCH = 0x2000
 RTNH_F_ONLINK = 4
 RTN_UNICAST = 1
@@ -30,6 +30,8 @@ FR_ACT_TO_TBL = 1
 FIB_RULE_INVERT = 2
 _RULE = struct.Struct("=BBBBBBBBI")
 _U32 = struct.Struct("=I")
+_NEXT_HOP = struct.Struct("=HBBi")
+"""struct rtnexthop: length, flags, weight, index of the link; attributes follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ def find(netlink: Netlink, address: IPv4Address) -> Found | None:
     prefix = IPv4Network((values.get(RTA_DST, bytes(4)), answer[1]))
     gateway = values.get(RTA_GATEWAY)
     index = _U32.unpack(values.get(RTA_OIF, bytes(4)))[0]
+    if RTA_MULTIPATH in values:  # several next hops: the first stands for all
+        _length, _flags, _hops, index = _NEXT_HOP.unpack_from(values[RTA_MULTIPATH])
+        gateway = attributes(values[RTA_MULTIPATH][_NEXT_HOP.size : _length]).get(RTA_GATEWAY)
     return Found(prefix, index, None if gateway is None else IPv4Address(gateway))
 
 

@@ -10,34 +10,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
 from dmvpn_lab.answers import Counters, MulticastEntry, NhrpEntry, NhsEntry
 from dmvpn_lab.errors import DecodeError
-from dmvpn_lab.nhrp import counters, multicast, protection, views
+from dmvpn_lab.nhrp import acceptance, counters, multicast, protection, views
 from dmvpn_lab.nhrp.actions import (
     Action,
     InstallNeighbour,
     InstallShortcut,
     Notify,
     RemoveNeighbour,
-    SendPacket,
 )
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.client import Client
 from dmvpn_lab.nhrp.config import TunnelConfig
-from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
-from dmvpn_lab.nhrp.extensions import KNOWN, authentic
-from dmvpn_lab.nhrp.packet import (
-    ChecksumError,
-    Packet,
-    decode,
-    encode,
-    error_indication,
-    extension_offset,
-)
+from dmvpn_lab.nhrp.constants import PacketType
+from dmvpn_lab.nhrp.packet import ChecksumError, Packet, decode
 from dmvpn_lab.nhrp.purger import Purger
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.resolver import Resolver
@@ -50,18 +40,6 @@ from dmvpn_lab.nhrp.tunnel import HELD_LIMIT, Held, Tunnel
 
 HOLD_S = 3.0
 """A registration waits so long for the word that its sender has an SA."""
-
-HOP_COUNT_OFFSET = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a packet must not be used."""
-
-    code: ErrorCode
-    counter: str
-    offset: int
-    """The octet of the packet that is wrong."""
 
 
 class Agent:
@@ -90,6 +68,7 @@ class Agent:
         if nbma == old:
             return []
         tunnel.secured.clear()  # an SA is between two addresses
+        tunnel.outside = None
         if nbma is None:
             facts = {"interface": interface, "reason": "the source interface has no address"}
             return [*self._changed(interface, old, nbma), Notify("tunnel-down", facts),
@@ -128,6 +107,10 @@ class Agent:
                 self._client.unsecured(tunnel, peer)
                 actions += self._resolver.redirected(tunnel, peer)
         return actions
+
+    def leave(self) -> list[Action]:
+        """The router goes for good: its servers forget it now and not when its holding time is over."""
+        return [action for tunnel in self.tunnels.values() for action in self._client.leave(tunnel)]
 
     def shutdown(self, now: float) -> list[Action]:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
@@ -206,6 +189,15 @@ class Agent:
         """The routing table is another one: shortcuts live as long as what they shorten."""
         return self._shortcuts.routes_changed(self.tunnels)
 
+    def expire(self, now: float) -> list[Action]:
+        """Every holding time ends now, whatever is left of it."""
+        actions: list[Action] = []
+        for cache in self.domains.values():
+            for binding in [b for b in cache if not b.static]:
+                cache.remove(binding.protocol)
+                actions += self._gone(binding, "expired", now)
+        return actions
+
     def clear(self, now: float) -> list[Action]:
         """Forget what was resolved, as `clear ip nhrp` does; registrations stay."""
         actions: list[Action] = []
@@ -236,9 +228,9 @@ class Agent:
             tunnel.counters[counters.MALFORMED] += 1
             return []
         tunnel.counters[counters.received(packet.type)] += 1
-        refusal = self._unacceptable(tunnel, packet, data)
-        if refusal is not None:
-            return self._error(tunnel, outer, packet, data, refusal)
+        refused = acceptance.refusal(tunnel, packet, data)
+        if refused is not None:
+            return acceptance.error(tunnel, outer, packet, data, refused)
         return self._dispatch(tunnel, packet, outer, now)
 
     def installed(self, token: int, ok: bool, now: float) -> list[Action]:
@@ -297,40 +289,6 @@ class Agent:
         for binding in gone:
             actions += self._gone(binding, "purged", now)
         return actions + reply
-
-    def _unacceptable(self, tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:
-        """Why the packet must not be used, if so."""
-        if packet.type == PacketType.ERROR_INDICATION:
-            return None
-        if not authentic(packet.extensions or (), tunnel.config.authentication):
-            at = extension_offset(data, packet, ExtensionType.AUTHENTICATION)
-            return Refusal(ErrorCode.AUTHENTICATION_FAILURE, counters.BAD_AUTHENTICATION, at)
-        if packet.hop_count == 0:
-            return Refusal(ErrorCode.HOP_COUNT_EXCEEDED, counters.HOP_COUNT_EXCEEDED, HOP_COUNT_OFFSET)
-        for each in packet.extensions or ():
-            if each.compulsory and each.type not in KNOWN:
-                at = extension_offset(data, packet, each.type)
-                return Refusal(ErrorCode.UNRECOGNIZED_EXTENSION, counters.UNKNOWN_COMPULSORY_EXTENSION, at)
-        return None
-
-    def _error(
-        self,
-        tunnel: Tunnel,
-        outer: IPv4Address,
-        packet: Packet,
-        data: bytes,
-        refusal: Refusal,
-    ) -> list[Action]:
-        code, counter = refusal.code, refusal.counter
-        tunnel.counters[counter] += 1
-        tunnel.counters[counters.error(code, direction="sent")] += 1
-        answer = error_indication(data, code, refusal.offset, tunnel.nbma, tunnel.config.address.ip)
-        actions: list[Action] = [SendPacket(tunnel.name, outer, encode(answer))]
-        if packet.type == PacketType.REGISTRATION_REQUEST:
-            facts = {"interface": tunnel.name, "protocol": str(packet.source_protocol), "nbma": str(outer),
-                     "code": int(code), "meaning": counter}  # fmt: skip
-            actions.append(Notify("peer-refused", facts))
-        return actions
 
     # --- helpers --------------------------------------------------------------------------------
 

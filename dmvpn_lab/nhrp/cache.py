@@ -30,6 +30,8 @@ class Binding:
     """Of the request that it was registered with."""
     resolved: bool = False
     """A server told it; not registered here."""
+    natted: bool = False
+    """Its owner is behind a NAT, and `nbma` is the address outside."""
 
 
 class Cache:

@@ -8,12 +8,13 @@ from typing import Any
 
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, Notify, SendPacket
-from dmvpn_lab.nhrp.cie import Cie
+from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import (
     PREFIX_WHOLE,
     CieCode,
     ExtensionType,
     PacketType,
+    PurgeFlag,
     RegistrationFlag,
     meaning,
 )
@@ -64,6 +65,37 @@ class Client:
             registration.stop()
         return []
 
+    def leave(self, tunnel: Tunnel) -> list[Action]:
+        """The router goes: servers that have us are to forget us at once (section 5.2.5).
+
+        Nobody will be there for a reply, so none is asked for.
+        """
+        actions: list[Action] = []
+        for registration in tunnel.registrations:
+            nbma = tunnel.config.nbma_of(registration.nhs)
+            if registration.valid_until is not None and nbma is not None and tunnel.nbma is not None:
+                tunnel.counters[counters.sent(PacketType.PURGE_REQUEST)] += 1
+                packet = self._purge(tunnel, registration)
+                facts = {"interface": tunnel.name, "protocol": str(tunnel.config.address.ip),
+                         "to": str(registration.nhs)}  # fmt: skip
+                actions += [SendPacket(tunnel.name, nbma, encode(packet)), Notify("purge-sent", facts)]
+            registration.stop()
+        return actions
+
+    def _purge(self, tunnel: Tunnel, registration: Registration) -> Packet:
+        """Of our own registration."""
+        config, us = tunnel.config, tunnel.config.address.ip
+        return Packet(
+            PacketType.PURGE_REQUEST,
+            flags=PurgeFlag.NO_REPLY,
+            request_id=self._ids.next(),
+            source_nbma=tunnel.nbma,
+            source_protocol=us,
+            destination_protocol=registration.nhs,
+            cies=(Cie(prefix_length=32, protocol=us),),
+            extensions=(authentication(config.authentication),) if config.authentication else (),
+        )
+
     def tick(self, tunnel: Tunnel, now: float) -> list[Action]:
         """Retransmit or renew what is due."""
         actions: list[Action] = []
@@ -83,8 +115,9 @@ class Client:
         if code == CieCode.SUCCESS:
             config = tunnel.config
             registration.succeeded(now, config.holding_time_s, config.renewal_s)
+            seen = self._outside(tunnel, packet)
             facts |= {"nbma": str(registration.nbma), "request_id": registration.request_id}
-            return [Notify("registered", facts)]
+            return [*seen, Notify("registered", facts)]
         registration.refused(now, meaning(code), self._rng)
         facts |= {"code": code, "meaning": meaning(code)}
         return [Notify("registration-refused", facts)]
@@ -159,10 +192,13 @@ class Client:
         extensions = [Extension(kind) for kind in kinds]
         if config.authentication:
             extensions.append(authentication(config.authentication))
+        us = Cie(prefix_length=32, nbma=server, protocol=registration.nhs)
+        extensions.append(Extension(ExtensionType.NAT_ADDRESS, False, encode_cie(us)))
+        unique = RegistrationFlag.UNIQUE if config.unique else 0
         # Section 5.2.3: prefix length 0xFF goes with the uniqueness bit.
         return Packet(
             PacketType.REGISTRATION_REQUEST,
-            flags=RegistrationFlag.UNIQUE if config.unique else 0,
+            flags=int(RegistrationFlag.NAT | unique),
             request_id=registration.request_id,
             source_nbma=tunnel.nbma,
             source_protocol=config.address.ip,
@@ -176,6 +212,18 @@ class Client:
             ),
             extensions=tuple(extensions),
         )
+
+    def _outside(self, tunnel: Tunnel, packet: Packet) -> list[Action]:
+        """What the server sees of us: its second entry in the NAT extension, when a NAT is between."""
+        extension = packet.extension(ExtensionType.NAT_ADDRESS)
+        entries = extension.cies() if extension is not None else ()
+        seen = entries[1].nbma if len(entries) > 1 else None
+        outside = seen if isinstance(seen, IPv4Address) and seen != tunnel.nbma else None
+        if outside == tunnel.outside:
+            return []
+        tunnel.outside = outside
+        facts = {"interface": tunnel.name, "nbma": str(tunnel.nbma), "outside": outside and str(outside)}
+        return [Notify("nat-changed", facts)]
 
     def _match(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> Registration | None:
         for registration in tunnel.registrations:

@@ -33,6 +33,8 @@ class TunnelConfig:
     """None: a third of the holding time."""
     unique: bool = True
     nhs: tuple[IPv4Address, ...] = ()
+    priorities: tuple[int, ...] = ()
+    """Of each next hop server, the lowest number is the best; empty: all have 0."""
     static_maps: tuple[tuple[IPv4Address, IPv4Address], ...] = ()
     """(protocol, NBMA) pairs."""
     map_multicast: tuple[IPv4Address, ...] = ()
@@ -52,6 +54,10 @@ class TunnelConfig:
     def renewal_s(self) -> float:
         """Seconds from a registration to the next (section 5.2.3 asks for a third)."""
         return self.registration_interval_s or self.holding_time_s / 3
+
+    def priority_of(self, nhs: IPv4Address) -> int:
+        """The rank of a next hop server."""
+        return self.priorities[self.nhs.index(nhs)] if self.priorities else 0
 
     def nbma_of(self, protocol: IPv4Address) -> IPv4Address | None:
         """Where the static maps (or the point-to-point destination) say that address is."""

@@ -88,7 +88,15 @@ class Registration:
     requests_sent: int = 0
     requests_failed: int = 0
     replies_received: int = 0
+    replied: float | None = None
+    """When the server answered last, monotonic seconds."""
     last_error: str | None = field(default=None)
+
+    @property
+    def answering(self) -> bool:
+        """The server has us, and has not left several requests without an answer."""
+        renewing = self.state is State.RENEWING and self.tries < TRIES_TO_REPORT
+        return self.state is State.REGISTERED or renewing
 
     def move(self, event: Event) -> None:
         """Change state by the table; KeyError for a pair that it does not list."""
@@ -109,6 +117,7 @@ class Registration:
         """The server has it: set the timer for the renewal."""
         self.move(Event.SUCCESS)
         self.replies_received += 1
+        self.replied = now
         self.refusals = 0
         self.last_error = None
         self.valid_until = now + holding_time_s
@@ -118,6 +127,7 @@ class Registration:
         """The server refused: try again later, each time later."""
         self.move(Event.NAK)
         self.replies_received += 1
+        self.replied = now
         self.requests_failed += 1
         self.refusals += 1
         self.last_error = why

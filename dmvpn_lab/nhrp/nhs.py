@@ -147,8 +147,13 @@ def purge_reply(request: Packet, tunnel: TunnelConfig, nbma: IPv4Address | None)
     return replace(request, type=PacketType.PURGE_REPLY, hop_count=HOP_COUNT, extensions=extensions)
 
 
-def registration_reply(request: Packet, code: int, tunnel: TunnelConfig, nbma: IPv4Address | None) -> Packet:
+def registration_reply(
+    request: Packet, code: int, tunnel: TunnelConfig, nbma: IPv4Address | None, outer: IPv4Address
+) -> Packet:
     """The answer to a registration request. A refusal carries holding time 0."""
+    seen = None  # what the client is to the world, when a NAT is between
+    if request.source_nbma != outer:
+        seen = encode_cie(Cie(prefix_length=32, nbma=outer, protocol=request.source_protocol))
     cie = request.cies[0]
     holding_time_s = cie.holding_time_s if code == CieCode.SUCCESS else 0
     if (cie.code, cie.holding_time_s) != (code, holding_time_s):
@@ -162,7 +167,7 @@ def registration_reply(request: Packet, code: int, tunnel: TunnelConfig, nbma: I
         source_protocol=request.source_protocol,
         destination_protocol=request.destination_protocol,
         cies=(cie,),
-        extensions=_answer_extensions(request, tunnel, nbma),
+        extensions=_answer_extensions(request, tunnel, nbma, seen),
         payload=request.payload,
         hop_count=HOP_COUNT,
         afn=request.afn,
@@ -190,35 +195,39 @@ def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelCon
             protocol=binding.protocol,
         )
         flags |= ResolutionFlag.UNIQUE if binding.unique else 0
-    return replace(
-        request,
-        type=PacketType.RESOLUTION_REPLY,
-        hop_count=HOP_COUNT,
-        flags=int(flags),
-        cies=(cie,),
-        extensions=_answer_extensions(request, tunnel, nbma),
-    )
+    natted = binding.nbma if binding is not None and binding.natted else None
+    return _resolution(request, int(flags), cie, natted, tunnel, nbma)
 
 
 def prefix_reply(request: Packet, ours: IPv4Address | None, length: int, tunnel: TunnelConfig,
-                 nbma: IPv4Address | None) -> Packet:  # fmt: skip
+                 nbma: IPv4Address | None, outside: IPv4Address | None) -> Packet:  # fmt: skip
     """The answer to a question for what is behind a router: behind `ours`, or code 12."""
     cie = Cie(code=CieCode.NO_BINDING, prefix_length=0)
     if ours is not None:
         cie = Cie(prefix_length=length, mtu=tunnel.mtu, holding_time_s=tunnel.holding_time_s,
                   nbma=nbma, protocol=ours)  # fmt: skip
-    return replace(
-        request,
-        type=PacketType.RESOLUTION_REPLY,
-        hop_count=HOP_COUNT,
-        flags=int(request.flags | ResolutionFlag.AUTHORITATIVE),
-        cies=(cie,),
-        extensions=_answer_extensions(request, tunnel, nbma),
-    )
+    flags = int(request.flags | ResolutionFlag.AUTHORITATIVE)
+    return _resolution(request, flags, cie, None if ours is None else outside, tunnel, nbma)
+
+
+def _resolution(request: Packet, flags: int, cie: Cie, outside: IPv4Address | None, tunnel: TunnelConfig,
+                nbma: IPv4Address | None) -> Packet:  # fmt: skip
+    """A resolution reply; its NAT extension names the address outside the NAT of whom it is about."""
+    extensions = _answer_extensions(request, tunnel, nbma)
+    seen = b""
+    if outside is not None:
+        seen = encode_cie(Cie(prefix_length=32, nbma=outside, protocol=cie.protocol))
+        if request.extension(ExtensionType.NAT_ADDRESS) is None:
+            extensions = (*(extensions or ()), Extension(ExtensionType.NAT_ADDRESS, False))
+    if extensions is not None:  # the asker's own has told us what it should
+        nat = ExtensionType.NAT_ADDRESS
+        extensions = tuple(replace(e, value=seen) if e.type == nat else e for e in extensions)
+    return replace(request, type=PacketType.RESOLUTION_REPLY, hop_count=HOP_COUNT, flags=flags,
+                   cies=(cie,), extensions=extensions)  # fmt: skip
 
 
 def _answer_extensions(
-    request: Packet, tunnel: TunnelConfig, nbma: IPv4Address | None
+    request: Packet, tunnel: TunnelConfig, nbma: IPv4Address | None, seen: bytes | None = None
 ) -> tuple[Extension, ...] | None:
     """The request's extensions in their order, with our answers in them (section 5.3)."""
     if request.extensions is None:
@@ -232,6 +241,8 @@ def _answer_extensions(
         elif extension.type == ExtensionType.AUTHENTICATION:
             if tunnel.authentication:
                 answered.append(authentication(tunnel.authentication))
+        elif extension.type == ExtensionType.NAT_ADDRESS and seen is not None:
+            answered.append(replace(extension, value=extension.value + seen))
         else:
             answered.append(extension)
     return tuple(answered)

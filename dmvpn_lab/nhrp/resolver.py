@@ -5,12 +5,13 @@ packets go to the server itself, so that none waits. The answer is kept for its 
 asked for again while the kernel says that it is used, and ends with its holding time when not.
 
     probe -> neighbour = the server; Resolution Request -> Reply -> neighbour = the peer
+
+With a NAT in between the peer is asked, too, and its own answer makes it the neighbour.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -18,10 +19,10 @@ from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.cie import Cie
-from dmvpn_lab.nhrp.constants import CieCode, ExtensionType, PacketType, ResolutionFlag, meaning
-from dmvpn_lab.nhrp.extensions import Extension, authentication
-from dmvpn_lab.nhrp.nhc import State, retransmit_delay
+from dmvpn_lab.nhrp.constants import CieCode, PacketType, meaning
+from dmvpn_lab.nhrp.nhc import retransmit_delay
 from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.question import Answer, Question, Trial, answer, answers, request
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.shortcuts import Shortcuts
 from dmvpn_lab.nhrp.timers import Timers
@@ -42,25 +43,6 @@ Key = tuple[str, IPv4Address]
 """Interface and protocol address."""
 
 
-@dataclass(slots=True)
-class Question:
-    """What was asked of a server, or refused by it."""
-
-    tunnel: Tunnel
-    wanted: IPv4Address
-    server: IPv4Address
-    """Its protocol address."""
-    nbma: IPv4Address
-    """Its NBMA address."""
-    request_id: int
-    asked: float
-    tries: int = 0
-    refused: bool = False
-    """It said No, or nothing."""
-    parent: IPv4Network | None = None
-    """The route to shorten, when something behind another spoke is wanted (phase 3)."""
-
-
 class Resolver:
     """Asks for what the kernel misses; keeps what is used."""
 
@@ -68,6 +50,8 @@ class Resolver:
         self._rng = rng
         self._ids = ids
         self._questions: dict[Key, Question] = {}
+        self._trials: dict[int, Question] = {}
+        """Request ID of a trial -> the question whose answer is tried."""
         self._used: dict[Key, float] = {}
         """When the kernel last said that a resolved neighbour is used."""
         self._timers: Timers[Key] = Timers()
@@ -122,9 +106,9 @@ class Resolver:
         return actions + self._send(question, now)
 
     def _server(self, tunnel: Tunnel, last: IPv4Address | None) -> IPv4Address | None:
-        """The server to ask: the first that we are registered with; after `last`, another."""
-        registered = [r.nhs for r in tunnel.registrations if r.state in (State.REGISTERED, State.RENEWING)]
-        able = registered or [r.nhs for r in tunnel.registrations]
+        """The server to ask: the best that answers registrations; after `last`, the next best."""
+        answering = [r.nhs for r in tunnel.registrations if r.answering]
+        able = sorted(answering or tunnel.config.nhs, key=tunnel.config.priority_of)
         if last in able:
             return able[(able.index(last) + 1) % len(able)]
         return able[0] if able else None
@@ -133,20 +117,75 @@ class Resolver:
 
     def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """A resolution reply. Only one that answers an outstanding question counts."""
+        tried = self._trials.get(packet.request_id)
+        if tried is not None:
+            return self._passed(tried, packet, outer, now)
         wanted = packet.destination_protocol
         question = self._questions.get((tunnel.name, wanted)) if isinstance(wanted, IPv4Address) else None
-        entry = next(iter(packet.cies), None)
-        if question is None or entry is None or not _answers(question, packet, entry, outer):
+        if question is None or not packet.cies or not answers(question, packet, outer):
             tunnel.counters[counters.UNKNOWN_REPLY] += 1
             return []
-        nbma = entry.nbma
-        if entry.code != CieCode.SUCCESS or not isinstance(nbma, IPv4Address) or not entry.holding_time_s:
-            return self._refused(question, entry.code or CieCode.NO_BINDING, now)
-        if tunnel.cache.full or nbma == tunnel.nbma:
+        found, code = answer(packet), packet.cies[0].code
+        if code != CieCode.SUCCESS or found is None or not found.entry.holding_time_s:
+            return self._refused(question, code or CieCode.NO_BINDING, now)
+        # Two behind one NAT do not reach each other by its outside address.
+        if tunnel.cache.full or found.nbma in (tunnel.nbma, tunnel.outside):
             return self._refused(question, CieCode.INSUFFICIENT_RESOURCES, now)
+        if (found.natted or tunnel.outside is not None) and not tunnel.config.protected:
+            return self._try(question, found, now)
+        return self._take(question, found, now)
+
+    def _take(self, question: Question, found: Answer, now: float) -> list[Action]:
+        """Use an answer."""
         if question.parent is not None:
-            return self._shortened(question, question.parent, entry, nbma, now)
-        return self._resolved(question, question.wanted, nbma, entry.holding_time_s, now)
+            return self._shortened(question, question.parent, found.entry, found.nbma, now)
+        return self._resolved(question, question.wanted, found.nbma, found.entry.holding_time_s, now)
+
+    # --- the direct way through a NAT ---------------------------------------------------------------
+
+    def _try(self, question: Question, found: Answer, now: float) -> list[Action]:
+        """Ask the peer itself for its own address: that opens our NAT, and shows that its own is open."""
+        via = question.wanted if question.parent is None else found.entry.protocol
+        if not isinstance(via, IPv4Address):
+            return self._refused(question, CieCode.NO_BINDING, now)
+        question.trial = Trial(found, via, self._ids.next())
+        question.tries = 0
+        self._trials[question.trial.request_id] = question
+        return self._send_trial(question, question.trial, now)
+
+    def _send_trial(self, question: Question, trial: Trial, now: float) -> list[Action]:
+        tunnel = question.tunnel
+        question.tries += 1
+        self._timers.set((tunnel.name, question.wanted), now + retransmit_delay(question.tries, self._rng))
+        tunnel.counters[counters.sent(PacketType.RESOLUTION_REQUEST)] += 1
+        data = encode(request(tunnel, trial.via, trial.request_id))
+        return [SendPacket(tunnel.name, trial.answer.nbma, data)]
+
+    def _passed(self, question: Question, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
+        """A reply to a trial: only the peer's own counts."""
+        trial = question.trial
+        ours = packet.source_protocol == question.tunnel.config.address.ip
+        if trial is None or outer != trial.answer.nbma or not ours:
+            question.tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            return []
+        self._end_trial(question)
+        return self._take(question, trial.answer, now)
+
+    def _failed(self, question: Question, trial: Trial, now: float) -> list[Action]:
+        """Nothing came back: packets go to the server for a while, and then it is asked again."""
+        self._end_trial(question)
+        question.refused = True
+        self._timers.set((question.tunnel.name, question.wanted), now + REFUSED_S)
+        facts = {"interface": question.tunnel.name, "protocol": str(trial.via),
+                 "nbma": str(trial.answer.nbma), "tries": question.tries}  # fmt: skip
+        return [Notify("no-direct-way", facts)]
+
+    def _end_trial(self, question: Question) -> None:
+        if question.trial is not None:
+            self._trials.pop(question.trial.request_id, None)
+            question.trial = None
+
+    # --- what follows from an answer ------------------------------------------------------------------
 
     def _shortened(
         self, question: Question, parent: IPv4Network, entry: Cie, nbma: IPv4Address, now: float
@@ -222,6 +261,10 @@ class Resolver:
                 actions += self._renew(tunnels[key[0]], key[1], now)
             elif question.refused:
                 actions += self._forget(question)
+            elif question.trial is not None and question.tries >= TRIES:
+                actions += self._failed(question, question.trial, now)
+            elif question.trial is not None:
+                actions += self._send_trial(question, question.trial, now)
             elif question.tries >= TRIES:
                 actions += self._unanswered(question, now)
             else:
@@ -251,6 +294,7 @@ class Resolver:
 
     def _forget(self, question: Question) -> list[Action]:
         """The next packet asks anew."""
+        self._end_trial(question)
         del self._questions[question.tunnel.name, question.wanted]
         if question.parent is not None or question.tunnel.cache.get(question.wanted) is not None:
             return []
@@ -307,32 +351,5 @@ class Resolver:
         tunnel.counters[counters.sent(PacketType.RESOLUTION_REQUEST)] += 1
         facts = {"interface": tunnel.name, "protocol": str(question.wanted), "nhs": str(question.server),
                  "request_id": question.request_id, "tries": question.tries}  # fmt: skip
-        data = encode(_request(question))
+        data = encode(request(tunnel, question.wanted, question.request_id))
         return [SendPacket(tunnel.name, question.nbma, data), Notify("resolution-sent", facts)]
-
-
-def _request(question: Question) -> Packet:
-    """As IOS makes it: a router asks, for a stable answer; one entry with our own MTU and time."""
-    config = question.tunnel.config
-    extensions = [Extension(kind) for kind in (ExtensionType.RESPONDER_ADDRESS,
-                  ExtensionType.FORWARD_TRANSIT_NHS, ExtensionType.REVERSE_TRANSIT_NHS)]  # fmt: skip
-    if config.authentication:
-        extensions.append(authentication(config.authentication))
-    flags = ResolutionFlag.ROUTER | ResolutionFlag.AUTHORITATIVE | ResolutionFlag.SOURCE_STABLE
-    return Packet(
-        PacketType.RESOLUTION_REQUEST,
-        flags=int(flags),
-        request_id=question.request_id,
-        source_nbma=question.tunnel.nbma,
-        source_protocol=config.address.ip,
-        destination_protocol=question.wanted,
-        cies=(Cie(prefix_length=32, mtu=config.mtu, holding_time_s=config.holding_time_s),),
-        extensions=tuple(extensions),
-    )
-
-
-def _answers(question: Question, packet: Packet, entry: Cie, outer: IPv4Address) -> bool:
-    """Whether a reply is to this question, from the server that was asked or the peer itself."""
-    ours = packet.source_protocol == question.tunnel.config.address.ip
-    known = outer in (question.nbma, entry.nbma)
-    return ours and known and not question.refused and packet.request_id == question.request_id

@@ -53,6 +53,7 @@ def record_of(domain: int, protocol: IPv4Address, binding: Binding | None) -> Re
         "expires": binding.expires and round(binding.expires, 3),
         "request_id": binding.request_id,
         "resolved": binding.resolved,
+        "natted": binding.natted,
     }
 
 
@@ -68,6 +69,7 @@ def binding_of(record: Record) -> Binding:
         expires=float(record["expires"]),
         request_id=int(record["request_id"]),
         resolved=bool(record["resolved"]),
+        natted=bool(record.get("natted", False)),
     )
 
 

@@ -122,6 +122,7 @@ class Server:
                 holding_time_s=verdict.holding_time_s,
                 expires=now + verdict.holding_time_s,
                 request_id=request.request_id,
+                natted=request.source_nbma != verdict.nbma,
             )
         )
         facts: dict[str, Any] = {
@@ -172,7 +173,8 @@ class Server:
     def _known(self, tunnel: Tunnel, wanted: IPv4Address, now: float) -> Binding | None:
         """Our own address, or what is registered here; what we were told ourselves is others' to tell."""
         if wanted == tunnel.config.address.ip and tunnel.nbma is not None:
-            return Binding(tunnel.name, wanted, tunnel.nbma, now, static=True)
+            return Binding(tunnel.name, wanted, tunnel.outside or tunnel.nbma, now, static=True,
+                           natted=tunnel.outside is not None)  # fmt: skip
         binding = tunnel.cache.get(wanted)
         return None if binding is None or binding.resolved else binding
 
@@ -212,7 +214,7 @@ class Server:
         return [self._reply(tunnel, request, code, verdict.nbma), Notify("peer-refused", facts)]
 
     def _reply(self, tunnel: Tunnel, request: Packet, code: int, outer: IPv4Address) -> SendPacket:
-        reply = nhs.registration_reply(request, code, tunnel.config, tunnel.nbma)
+        reply = nhs.registration_reply(request, code, tunnel.config, tunnel.nbma, outer)
         return self._send(tunnel, outer, reply)
 
     def _send(self, tunnel: Tunnel, outer: IPv4Address, packet: Packet) -> SendPacket:

@@ -116,7 +116,7 @@ class Transit:
 
     def _answer(self, question: Question, ours: IPv4Address | None, length: int, now: float) -> list[Action]:
         tunnel = question.tunnel
-        reply = nhs.prefix_reply(question.packet, ours, length, tunnel.config, tunnel.nbma)
+        reply = nhs.prefix_reply(question.packet, ours, length, tunnel.config, tunnel.nbma, tunnel.outside)
         return [_sent(tunnel, question.outer, reply)]
 
     # --- answers on their way back ---------------------------------------------------------------

@@ -34,6 +34,8 @@ class Tunnel:
     cache: Cache
     """Of its domain, shared with other tunnels of the same network-id."""
     nbma: IPv4Address | None = None
+    outside: IPv4Address | None = None
+    """What a server sees instead of `nbma`: we are behind a NAT."""
     had_source: bool = False
     installed: bool = False
     """The static maps are in place."""

@@ -15,6 +15,7 @@ def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
     registered = not binding.static and not binding.resolved
     multicast = binding.nbma in config.map_multicast or (config.map_multicast_dynamic and registered)
     flags = {
+        "nat": binding.natted,
         "multicast": multicast,
         "nhs": binding.nhs,
         "registered": registered,
@@ -26,6 +27,7 @@ def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
         network_id=config.network_id,
         protocol=str(binding.protocol),
         prefix_length=32,
+        via=str(binding.protocol),
         nbma=str(binding.nbma),
         type="static" if binding.static else "dynamic",
         flags=sorted(name for name, on in flags.items() if on),
@@ -54,10 +56,12 @@ def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntr
         interface=tunnel.name,
         protocol=str(registration.nhs),
         nbma=None if nbma is None else str(nbma),
+        priority=tunnel.config.priority_of(registration.nhs),
         state=state.value,
         requests_sent=registration.requests_sent,
         requests_failed=registration.requests_failed,
         replies_received=registration.replies_received,
+        replied_s_ago=None if registration.replied is None else round(now - registration.replied, 3),
         renews_in_s=round(registration.due - now, 3) if renewing and registration.due else None,
         last_error=registration.last_error,
     )

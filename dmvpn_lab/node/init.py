@@ -17,12 +17,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from dmvpn_lab import answers
 from dmvpn_lab.daemon import __main__ as agent
 from dmvpn_lab.daemon.config import load as load_agent
 from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, LabError
 from dmvpn_lab.node import config, interfaces, mounted, standalone
 from dmvpn_lab.node.supervisor import LOGS, Start, Supervisor, fork, spawn
 
+LEAVE_S = 1.0
 READY = Path("/run/dmvpn-lab/ready")
 
 
@@ -70,7 +72,21 @@ def run(node: config.NodeConfig) -> None:
         else:
             READY.unlink(missing_ok=True)
         supervisor.wait()
+    if node.agent:
+        leave(load_agent(agent.DEFAULT_CONFIG).control)
     supervisor.end()
+
+
+def leave(control: Path) -> None:
+    """The node is told to end: have its agent take its registrations back, if it is there to ask.
+
+    An agent that just ends leaves them: the next one takes them over.
+    """
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(LEAVE_S)
+        connection.connect(str(control))
+        connection.sendall(json.dumps({"v": answers.VERSION, "id": 1, "query": "leave"}).encode() + b"\n")
+        connection.recv(4096)  # the requests were sent when it answers
 
 
 def _units(node: config.NodeConfig) -> Iterator[tuple[config.Service, Start]]:

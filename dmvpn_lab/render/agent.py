@@ -43,6 +43,7 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "registration_interval_s": cloud.registration_interval_s,
         "unique": cloud.unique,
         "nhs": [str(nhs) for nhs in tunnel.nhs],
+        "priorities": list(tunnel.priorities),
         "map": [{"protocol": str(each.protocol), "nbma": str(each.nbma)} for each in tunnel.static_maps],
         "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
         "map_multicast_dynamic": tunnel.map_multicast_dynamic,

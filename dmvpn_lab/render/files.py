@@ -19,8 +19,8 @@ def _files(plan: Plan, each: NodePlan) -> dict[str, str]:
         found[agent.PATH] = agent.agent(plan, each)
         found |= node.routing(plan, each).files
     found |= ipsec.files(plan, each)
-    if each.kind == "isp":
-        found |= {dhcp.server_path(a): dhcp.server(a) for a in plan.access if a.dynamic}
+    lines = [a for a in plan.access if a.provider == each.name and a.dynamic]
+    found |= {dhcp.server_path(a): dhcp.server(a) for a in lines}
     for interface in each.interfaces:
         if interface.dhcp:
             found[dhcp.CLIENT_PATH], _ = dhcp.client(interface.name)

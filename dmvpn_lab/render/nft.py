@@ -7,6 +7,8 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 NFLOG_GROUP = 0x2001
 """Where the agent of a phase 3 hub listens."""
+OUTSIDE = "eth1"
+"""A NAT router's interface towards the ISP."""
 PROTECTION = (
     "  chain protection-out {",
     "    type filter hook output priority filter; policy accept;",
@@ -18,16 +20,40 @@ PROTECTION = (
     "  }",
 )
 """Loaded before charon and the tunnels, and gone only with the node."""
+NAT = (
+    "table ip nat {",
+    "  chain postrouting {",
+    "    type nat hook postrouting priority srcnat; policy accept;",
+    f'    oifname "{OUTSIDE}" masquerade',
+    "  }",
+    "  chain forward {",
+    "    type filter hook forward priority filter; policy accept;",
+    f'    iifname "{OUTSIDE}" ct state != {{ established, related }} counter drop',
+    "  }",
+    "  chain input {",
+    "    type filter hook input priority filter; policy accept;",
+    f'    iifname "{OUTSIDE}" meta l4proto != icmp ct state != {{ established, related }} counter drop',
+    "  }",
+    "}",
+    "",
+)
+"""Of a NAT router: everybody inside has its address, and nobody outside can begin.
+
+A packet from outside that it took for its own would be a conversation, and in the way of the one that
+somebody inside begins with the same peer: GRE has no ports to keep them apart.
+"""
 
 
 def nft(plan: Plan, node: NodePlan) -> str:
-    """The ruleset of a router; empty for other nodes.
+    """The ruleset of a router, or of a NAT router; empty for other nodes.
 
     `underlay`: Linux sends an mGRE's multicast to the inner group as outer destination; the agent
     has already copied it to each peer, so the original must not leave.
     `protection-out`, `protection-in`: GRE of a protected router that no SA covers is dropped.
     `mss`: TCP connections through a tunnel are told what fits, in both directions.
     """
+    if node.kind == "nat":
+        return "\n".join(NAT)
     if not node.tunnels:
         return ""
     clamps = []

@@ -86,12 +86,11 @@ def _interface(interface: InterfacePlan) -> dict[str, Any]:
 
 
 def _dhcp(plan: Plan, each: NodePlan) -> Iterable[Program]:
-    if each.kind == "isp":
-        for access in plan.access:
-            if access.dynamic:
-                yield Program(
-                    f"dhcp-{access.isp_interface}", dhcp.server_argv(access), ready=dhcp.server_ready(access)
-                )
+    for access in plan.access:
+        if access.provider == each.name and access.dynamic:
+            yield Program(
+                f"dhcp-{access.isp_interface}", dhcp.server_argv(access), ready=dhcp.server_ready(access)
+            )
     for interface in each.interfaces:
         if interface.dhcp:
             _, argv = dhcp.client(interface.name)

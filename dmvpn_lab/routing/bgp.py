@@ -16,6 +16,8 @@ from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, RoutingPlan, Tu
 
 LISTEN_LIMIT = 5000
 """Spokes at the most; FRR's own limit is 100."""
+BEST_WEIGHT = 1000
+"""Of the routes of a hub with priority 0, where hubs have different ones."""
 SETTLE_S = 15.0
 """TCP's retransmissions of a connection that began before the spoke was registered."""
 
@@ -102,11 +104,15 @@ def _hub(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]
 
 def _spoke(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]]:
     lines, family = [], []
-    for hub in tunnel.nhs:
+    ranked = len(set(tunnel.priorities)) > 1
+    priorities = tunnel.priorities or (0,) * len(tunnel.nhs)
+    for hub, priority in zip(tunnel.nhs, priorities, strict=True):
         lines += [
             f" neighbor {hub} remote-as {routing.asn}",
             f" neighbor {hub} timers {routing.hello_s} {routing.dead_s}",
             f" neighbor {hub} timers connect {routing.hello_s}",
         ]
         family.append(f"  neighbor {hub} activate")
+        if ranked:  # the hub that is asked first also carries the packets
+            family.append(f"  neighbor {hub} weight {BEST_WEIGHT - priority}")
     return lines, family

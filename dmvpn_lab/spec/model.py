@@ -259,6 +259,11 @@ class Membership(Section):
         description="A hub is a next hop server; a spoke registers with it."
     )
     address: Address | None = Field(None, description="Tunnel address; the next free one of the subnet.")
+    priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
+        0,
+        description="Of a hub (`ip nhrp nhs ... priority`): spokes register with all of them, and ask the "
+        "one with the lowest number that answers.",
+    )
     map: tuple[StaticMap, ...] = Field((), description="Further static maps; that of each hub is derived.")
     map_multicast: tuple[Address, ...] | None = Field(
         None,
@@ -273,6 +278,12 @@ class Dhcp(Section):
     """A NBMA address that the ISP leases."""
 
     dhcp: Interface = Field(description="The first address that the ISP leases.")
+
+
+class Nat(Section):
+    """A NAT router between the ISP and routers: to the Internet they all have its one address."""
+
+    nbma: Interface = Field(description="Its address towards the ISP.")
 
 
 class External(Section):
@@ -310,6 +321,9 @@ class Node(Section):
     nbma: Interface | Dhcp = Field(
         description="Address towards the ISP: static, or `{dhcp: ADDRESS/LENGTH}` for a lease."
     )
+    behind: Name | None = Field(
+        None, description="The NAT router that its line ends at; without it the line ends at the ISP."
+    )
     lan: Interface | None = Field(None, description="The router's address in its LAN.")
     static_routes: tuple[Network, ...] = Field(
         (), description="Networks behind the host in the LAN: the router's static routes lead to it."
@@ -327,5 +341,8 @@ class Lab(Section):
 
     lab: Name = Field(description="Name of the lab.")
     isp: Name = Field("isp", description="Name of the ISP router between the NBMA subnets.")
+    nats: dict[Name, Nat] = Field(
+        {}, description="NAT routers between the ISP and nodes that are `behind` them, by name."
+    )
     clouds: dict[Name, Cloud] = Field(description="The DMVPNs, by name.", min_length=1)
     nodes: dict[Name, Node] = Field(description="The hubs and spokes, by name.", min_length=1)

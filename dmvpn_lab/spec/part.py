@@ -15,7 +15,7 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 
 def part(plan: Plan, routers: Collection[str]) -> Plan:
-    """The plan with these routers, the hosts behind them and the ISP router.
+    """The plan with these routers, the hosts behind them, the NAT routers before them and the ISP router.
 
     Links to what is left out are left out. Raises UsageError for what is no router.
     """
@@ -26,6 +26,7 @@ def part(plan: Plan, routers: Collection[str]) -> Plan:
             hint=f"name some of: {', '.join(known)}; their hosts and the ISP router come with them",
         )
     kept = set(routers) | ({plan.isp} if plan.isp else set())
+    kept |= {nat for nat in map(plan.behind, routers) if nat is not None}
     for link in plan.links:
         if plan.node(link.b.node).kind == "host" and link.a.node in kept:
             kept.add(link.b.node)

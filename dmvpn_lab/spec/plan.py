@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
@@ -44,10 +46,10 @@ def read(path: Path) -> Plan:
 def plan(lab: Lab, source: str) -> Plan:
     """The plan of a valid model."""
     addresses = {name: _tunnel_addresses(lab, name) for name in lab.clouds}
-    access = tuple(_access(lab, name, i) for i, name in enumerate(lab.nodes))
+    access = tuple(_lines(lab))
     routers = [_router(lab, name, addresses) for name in lab.nodes]
     hosts = [_host(lab, name) for name, node in lab.nodes.items() if node.lan is not None]
-    links = [LinkPlan(Endpoint(a.router, NBMA), Endpoint(lab.isp, a.isp_interface)) for a in access]
+    links = [LinkPlan(Endpoint(a.router, NBMA), Endpoint(a.provider, a.isp_interface)) for a in access]
     links += [LinkPlan(Endpoint(name, LAN), Endpoint(host_name(lab, name), "eth1"))
               for name, node in lab.nodes.items() if node.lan is not None]  # fmt: skip
     return Plan(
@@ -55,7 +57,7 @@ def plan(lab: Lab, source: str) -> Plan:
         source=source,
         digest=hashlib.sha256(lab.model_dump_json().encode()).hexdigest(),
         clouds=tuple(_cloud(lab, name, cloud) for name, cloud in lab.clouds.items()),
-        nodes=(*routers, _isp(lab, access), *hosts),
+        nodes=(*routers, _isp(lab, access), *(_nat(lab, name, access) for name in lab.nats), *hosts),
         links=tuple(links),
         access=access,
         isp=lab.isp,
@@ -154,16 +156,34 @@ def _tunnel_addresses(lab: Lab, cloud: str) -> dict[str, IPv4Address]:
     return {name: address or next(free) for name, address in members.items()}
 
 
-def _access(lab: Lab, name: str, position: int) -> AccessPlan:
-    node = lab.nodes[name]
-    customer = nbma_of(node)
+def _lines(lab: Lab) -> Iterator[AccessPlan]:
+    """Every access line: first those of the ISP, then those of the NAT routers."""
+    number = Counter[str]()
+    for name, node in lab.nodes.items():
+        if node.behind is None:
+            number[lab.isp] += 1
+            yield _access(lab, name, nbma_of(node), lab.isp, number[lab.isp], isinstance(node.nbma, Dhcp))
+    for name, nat in lab.nats.items():
+        number[lab.isp] += 1
+        yield _access(lab, name, nat.nbma, lab.isp, number[lab.isp], False)
+    for name, node in lab.nodes.items():
+        if node.behind is not None:
+            number[node.behind] += 1  # eth1 of a NAT router is the ISP's line
+            position = number[node.behind] + 1
+            yield _access(lab, name, nbma_of(node), node.behind, position, isinstance(node.nbma, Dhcp))
+
+
+def _access(
+    lab: Lab, name: str, customer: IPv4Interface, provider: str, position: int, dynamic: bool
+) -> AccessPlan:
     return AccessPlan(
         router=name,
-        isp_interface=f"eth{position + 1}",
+        provider=provider,
+        isp_interface=f"eth{position}",
         gateway=gateway_of(customer),
         customer=customer,
         customer_mac=_mac(lab.lab, name, NBMA),
-        dynamic=isinstance(node.nbma, Dhcp),
+        dynamic=dynamic,
     )
 
 
@@ -219,10 +239,17 @@ def _tunnel(
         destination=next(iter(hubs.values())) if point_to_point else None,
         address=IPv4Interface((addresses[name], settings.subnet.prefixlen)),
         nhs=tuple(addresses[hub] for hub in hubs) if spoke else (),
+        priorities=_priorities(lab, cloud, hubs) if spoke else (),
         static_maps=(*derived, *(StaticMap(each.protocol, each.nbma) for each in member.map)),
         map_multicast=default_multicast if member.map_multicast is None else member.map_multicast,
         map_multicast_dynamic=_role_default(member.role) if dynamic is None else dynamic,
     )
+
+
+def _priorities(lab: Lab, cloud: str, hubs: Iterable[str]) -> tuple[int, ...]:
+    """Of each hub; none where all have the default."""
+    priorities = tuple(lab.nodes[hub].clouds[cloud].priority for hub in hubs)
+    return priorities if any(priorities) else ()
 
 
 def _role_default(role: Role) -> bool:
@@ -230,19 +257,30 @@ def _role_default(role: Role) -> bool:
 
 
 def _hubs(lab: Lab, cloud: str) -> dict[str, Node]:
-    return {
-        n: node for n, node in lab.nodes.items() if cloud in node.clouds and node.clouds[cloud].role == "hub"
-    }
+    """By priority, then in the order of the file."""
+    members = [(name, node) for name, node in lab.nodes.items() if cloud in node.clouds]
+    hubs = [(name, node) for name, node in members if node.clouds[cloud].role == "hub"]
+    return dict(sorted(hubs, key=lambda hub: hub[1].clouds[cloud].priority))
 
 
 def _isp(lab: Lab, access: tuple[AccessPlan, ...]) -> NodePlan:
-    interfaces = tuple(
-        InterfacePlan(
-            a.isp_interface, _mac(lab.lab, lab.isp, a.isp_interface), a.gateway, False, NBMA_MTU, "nbma"
-        )
-        for a in access
+    return NodePlan(lab.isp, "isp", _provided(lab, lab.isp, access), (), ())
+
+
+def _nat(lab: Lab, name: str, access: tuple[AccessPlan, ...]) -> NodePlan:
+    outside = lab.nats[name].nbma
+    towards_isp = InterfacePlan(NBMA, _mac(lab.lab, name, NBMA), outside, False, NBMA_MTU, "nbma")
+    interfaces = (towards_isp, *_provided(lab, name, access))
+    return NodePlan(name, "nat", interfaces, (), (Route(DEFAULT, gateway_of(outside).ip),))
+
+
+def _provided(lab: Lab, name: str, access: tuple[AccessPlan, ...]) -> tuple[InterfacePlan, ...]:
+    """The near ends of a provider's lines."""
+    ends = [(a.isp_interface, a.gateway) for a in access if a.provider == name]
+    return tuple(
+        InterfacePlan(end, _mac(lab.lab, name, end), gateway, False, NBMA_MTU, "nbma")
+        for end, gateway in ends
     )
-    return NodePlan(lab.isp, "isp", interfaces, (), ())
 
 
 def host_address(lan: IPv4Interface) -> IPv4Address:

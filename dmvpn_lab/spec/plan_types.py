@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal
 
-NodeKind = Literal["router", "isp", "host"]
+NodeKind = Literal["router", "isp", "nat", "host"]
 Role = Literal["hub", "spoke"]
 GreMode = Literal["multipoint", "point-to-point"]
 
@@ -141,9 +141,12 @@ class TunnelPlan:
     """The hub's NBMA address for point-to-point GRE."""
     address: IPv4Interface
     nhs: tuple[IPv4Address, ...]
+    """The best first."""
     static_maps: tuple[StaticMap, ...]
     map_multicast: tuple[IPv4Address, ...]
     map_multicast_dynamic: bool
+    priorities: tuple[int, ...] = ()
+    """Of each next hop server, the lowest number is the best; empty: all are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ class ExternalPlan:
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """One node: a router (hub or spoke), a host behind one, or the ISP router."""
+    """One node: a router (hub or spoke), a host behind one, a NAT router, or the ISP router."""
 
     name: str
     kind: NodeKind
@@ -214,13 +217,17 @@ class LinkPlan:
 
 @dataclass(frozen=True, slots=True)
 class AccessPlan:
-    """An access line of the ISP router: the link to one router's NBMA interface.
+    """An access line: the link from the ISP router, or from a NAT router, to one NBMA interface.
 
-    For a dynamic line the ISP leases `customer` to `customer_mac`.
+    For a dynamic line the provider leases `customer` to `customer_mac`.
     """
 
     router: str
+    """Name of the customer: a router, or a NAT router."""
+    provider: str
+    """Name of the node at the other end: the ISP router or a NAT router."""
     isp_interface: str
+    """Of the provider."""
     gateway: IPv4Interface
     customer: IPv4Interface
     customer_mac: str
@@ -260,6 +267,13 @@ class Plan:
     def routers(self) -> tuple[NodePlan, ...]:
         """All hubs and spokes, in the order of the file."""
         return tuple(node for node in self.nodes if node.kind == "router")
+
+    def behind(self, router: str) -> str | None:
+        """Name of the NAT router that a router is behind, if it is."""
+        for access in self.access:
+            if access.router == router and access.provider != self.isp:
+                return access.provider
+        return None
 
     def agents(self) -> tuple[NodePlan, ...]:
         """The routers that run our agent."""

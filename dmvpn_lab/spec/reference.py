@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Node, Routing, StaticMap
+from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Nat, Node, Routing, StaticMap
 
 TOP = Path(__file__).resolve().parent.parent.parent
 SCHEMA_PATH = TOP / "topologies" / "topology.schema.json"
@@ -21,6 +21,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`clouds.NAME`", Cloud),
     ("`clouds.NAME.routing`", Routing),
     ("`clouds.NAME.ipsec`", Ipsec),
+    ("`nats.NAME`", Nat),
     ("`nodes.NAME`", Node),
     ("`nodes.NAME.nbma`, for a lease", Dhcp),
     ("`nodes.NAME.external`", External),

@@ -58,6 +58,15 @@ def a_hub_is_known(lab: Lab, document: Document) -> Iterator[Problem]:
             )
 
 
+def priorities_are_hubs(lab: Lab, document: Document) -> Iterator[Problem]:
+    """Spokes rank their hubs; nobody ranks spokes."""
+    for name, node in lab.nodes.items():
+        for cloud, member in node.clouds.items():
+            if member.role == "spoke" and "priority" in member.model_fields_set:
+                path = ("nodes", name, "clouds", cloud, "priority")
+                yield document.problem(path, "a spoke has no priority", hint="it belongs to the hubs")
+
+
 def one_hub_for_point_to_point(lab: Lab, document: Document) -> Iterator[Problem]:
     """Point-to-point GRE has one destination."""
     for cloud, settings in lab.clouds.items():
@@ -158,6 +167,10 @@ def names_are_used_once(lab: Lab, document: Document) -> Iterator[Problem]:
             ("nodes", lab.isp), "the ISP router has this name", hint="set `isp:` to another"
         )
     seen[lab.isp] = "the ISP router"
+    for name in lab.nats:
+        if name in seen:
+            yield document.problem(("nats", name), f"{name!r} is the name of {seen[name]} already")
+        seen[name] = "a NAT router"
     for name, node in lab.nodes.items():
         if node.lan is None:
             if node.host is not None:
@@ -219,6 +232,7 @@ ALL: tuple[Rule, ...] = (
     known_clouds,
     every_cloud_has_a_hub,
     a_hub_is_known,
+    priorities_are_hubs,
     one_hub_for_point_to_point,
     addresses_are_usable,
     tunnel_addresses_fit,
@@ -237,6 +251,8 @@ def _interfaces(lab: Lab) -> Iterator[tuple[Path_, IPv4Interface]]:
         yield ("nodes", name, "nbma"), nbma_of(node)
         if node.lan is not None:
             yield ("nodes", name, "lan"), node.lan
+    for name, nat in lab.nats.items():
+        yield ("nats", name, "nbma"), nat.nbma
 
 
 def _ordinary(address: IPv4Address) -> bool:

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from dmvpn_lab.errors import Problem, TopologyError
-from dmvpn_lab.spec import rules, rules_external, rules_ipsec
+from dmvpn_lab.spec import rules, rules_external, rules_ipsec, rules_nat
 from dmvpn_lab.spec.load import Document, Path_, load
-from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Node, Routing, StaticMap
+from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Nat, Node, Routing, StaticMap
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -23,7 +23,7 @@ EXPECTED = {
     "tuple_type": "a list",
     "too_short": "one at the least",
 }
-RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_external.ALL)
+RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_nat.ALL, *rules_external.ALL)
 NAME_RULE = "lower-case letters, digits and hyphens, at most 32, beginning with a letter"
 
 
@@ -143,6 +143,8 @@ def _section_at(path: Path_) -> type[BaseModel]:
             return Routing
         case ("clouds", _, "ipsec"):
             return Ipsec
+        case ("nats", _):
+            return Nat
         case ("nodes", _):
             return Node
         case ("nodes", _, "nbma"):

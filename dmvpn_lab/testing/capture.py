@@ -42,7 +42,8 @@ class Capture:
         """It captures for the length of a block. Raises LabError when it cannot."""
         isp = self._lab.plan.isp
         assert isp is not None
-        routers = {access.isp_interface: access.router for access in self._lab.plan.access}
+        lines = [access for access in self._lab.plan.access if access.provider == isp]
+        routers = {access.isp_interface: access.router for access in lines}
         for link in json.loads(await self._lab.must(isp, "ip", "-json", "link", "show")):
             if link["ifname"] in routers:
                 self._names[link["ifindex"]] = routers[link["ifname"]]

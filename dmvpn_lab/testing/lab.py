@@ -15,11 +15,14 @@ from dmvpn_lab.backends.state import locked
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.convergence import Step
 from dmvpn_lab.errors import LabError, UsageError
-from dmvpn_lab.faults import address_change, base
+from dmvpn_lab.faults import address_change, base, impair, link_down, nat_rebind
 from dmvpn_lab.faults.base import Injected, Line
 from dmvpn_lab.faults.moment import chosen, moments
 from dmvpn_lab.outage import Outage
 from dmvpn_lab.running import Event, RunningLab
+from dmvpn_lab.scenario import runner
+from dmvpn_lab.scenario.model import Scenario
+from dmvpn_lab.scenario.timeline import Timeline, verdict_words
 from dmvpn_lab.spec.plan_types import Plan
 from dmvpn_lab.testing.loop import Loop
 from dmvpn_lab.testing.observer import Observation, Observer
@@ -37,6 +40,15 @@ class CheckFailed(AssertionError):
         self.results = tuple(results)
         lines = [f"{r.name} at {r.node}: expected {r.expected}; observed {r.observed}" for r in results]
         super().__init__("\n".join(lines))
+
+
+class ScenarioFailed(AssertionError):
+    """A step of a scenario failed, or proved nothing; `timeline` has all that was seen."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        failure = timeline.failure()
+        super().__init__(f"{timeline.scenario}: {verdict_words(failure) if failure else 'failed'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +186,7 @@ class LiveLab:
             return Recovery(fault, steps)
 
     def outage(self, fault: str, node: str, way: str | None = None) -> list[Outage]:
-        """Do a fault of a moment (`rekey`, `sa-delete`, `ike-restart`); how long each tunnel was away.
+        """Do a fault of a moment (`agent-kill`, `rekey`, ...); how long each tunnel was away.
 
         Raises LabError when the lab does not get over it, CheckFailed when it is not sound after.
         """
@@ -185,8 +197,34 @@ class LiveLab:
         with locked(self.name):
             watch = self.observer.fresh()
             outages = self._run(outage.measure(self.lab, watch, known[fault], node, chosen_way))
-            _require(self._run(outage.sound(self.lab, node)))
+            _require(self._run(outage.sound(self.lab, watch, node)))
             return outages
+
+    def link_down(self, node: str, *, lan: bool = False) -> Injected:
+        """Cut a router's line, or its LAN, until `undo`."""
+        with locked(self.name):
+            return self._run(link_down.inject(self.lab, node, lan=lan))
+
+    def impair(self, node: str, **how: float) -> Injected:
+        """Make a router's line slow, lossy or narrow until `undo`: `delay_ms`, `jitter_ms`,
+        `loss_percent`, `rate_kbps`."""
+        rate = int(how.pop("rate_kbps", 0))
+        with locked(self.name):
+            return self._run(impair.inject(self.lab, node, impair.Impairment(rate_kbps=rate, **how)))
+
+    def nat_rebind(self, node: str) -> Injected:
+        """Give a NAT router another address until `undo`. Nobody behind it is told."""
+        with locked(self.name):
+            return self._run(nat_rebind.inject(self.lab, node))
+
+    def scenario(self, scenario: Scenario) -> Timeline:
+        """Run a scenario; raises ScenarioFailed. `Labs.scenario` reads one and finds its lab."""
+        with locked(self.name):
+            watch = self.observer.fresh()
+            timeline = self._run(runner.run(self.lab, watch, scenario, _silent, _silent))
+        if not timeline.passed:
+            raise ScenarioFailed(timeline)
+        return timeline
 
     def faults(self) -> list[Injected]:
         """The faults that are in force, the oldest first."""
@@ -237,6 +275,10 @@ class LiveLab:
 
     async def _results(self, check: checks.Check) -> list[CheckResult]:
         return [result async for result in check.run(self.lab, self.observer.watch)]
+
+
+def _silent(*_: object) -> None:
+    """A test hears of a run by its result."""
 
 
 def _require(results: Sequence[CheckResult]) -> None:

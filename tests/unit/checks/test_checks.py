@@ -50,7 +50,9 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_checks_are_in_the_order_in_which_one_rests_on_the_other() -> None:
-    names = ["encryption", "registration", "multicast", "adjacency", "resolution", "reachability"]
+    names = [
+        "encryption", "registration", "multicast", "adjacency", "resolution", "shortcut", "reachability",
+    ]  # fmt: skip
     assert [check.name for check in ALL] == names
 
 

@@ -119,7 +119,7 @@ def test_an_unknown_thing_to_show_is_told_what_there_is(run: Run, deck: Plan) ->
     assert (said.code, said.err) == (
         2,
         "dmvpn-lab: cannot show 'weather'\n"
-        "  what to do: one of nhrp, nhs, multicast, ipsec, routes, counters, status, odr, eigrp\n",
+        "  what to do: one of dmvpn, nhrp, nhs, multicast, ipsec, routes, counters, status, odr, eigrp\n",
     )
 
 

@@ -58,3 +58,11 @@ def test_the_next_agent_begins_without_shortcuts_and_with_one_rule(near: Netns) 
     assert near.ip("route show table 8193") == ""
     assert near.ip("rule show").count("lookup 8193") == 1
     assert used(near) == str(HUB)
+
+
+def test_of_a_route_with_several_next_hops_the_agent_sees_the_first(near: Netns) -> None:
+    words = f"route replace 192.168.0.0/16 nexthop via {HUB} dev near nexthop via 10.0.0.2 dev near"
+    near.ip(words)
+    assert shortcut_route.find(near.netlink, HOST) == Found(
+        IPv4Network("192.168.0.0/16"), near.index("near"), HUB
+    )

@@ -12,7 +12,8 @@ import pytest
 
 from dmvpn_lab.nhrp.actions import Action, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
-from dmvpn_lab.nhrp.constants import PacketType
+from dmvpn_lab.nhrp.cie import Cie, encode_cie
+from dmvpn_lab.nhrp.constants import PacketType, RegistrationFlag
 from dmvpn_lab.nhrp.extensions import authentication
 from dmvpn_lab.nhrp.nhc import State
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
@@ -82,7 +83,7 @@ def test_a_request_says_who_registers_where_and_for_how_long() -> None:
         SPOKE,
         HUB,
     )
-    assert packet.flags == 0
+    assert packet.flags == RegistrationFlag.NAT
     (entry,) = packet.cies
     assert (entry.code, entry.prefix_length, entry.mtu, entry.holding_time_s) == (0, 32, 1400, 300)
     assert (entry.nbma, entry.protocol) == (None, None)
@@ -90,12 +91,13 @@ def test_a_request_says_who_registers_where_and_for_how_long() -> None:
         (3, True, b""),
         (4, True, b""),
         (5, True, b""),
+        (9, False, encode_cie(Cie(prefix_length=32, nbma=HUB_NBMA, protocol=HUB))),
     ]
 
 
 def test_a_unique_request_has_the_bit_and_prefix_length_255() -> None:
     _, packet = started(unique=True)
-    assert packet.flags == 0x8000
+    assert packet.flags == RegistrationFlag.UNIQUE | RegistrationFlag.NAT
     assert packet.cies[0].prefix_length == 255
 
 

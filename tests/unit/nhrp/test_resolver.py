@@ -74,7 +74,7 @@ def test_a_missing_neighbour_goes_to_the_server_which_is_asked_for_it() -> None:
     assert question.type == PacketType.RESOLUTION_REQUEST
     assert (question.source_nbma, question.source_protocol) == (SPOKE_NBMA, SPOKE)
     assert (question.destination_protocol, question.flags) == (OTHER, 0xC800)
-    assert [e.type for e in question.extensions or ()] == [3, 4, 5]
+    assert [e.type for e in question.extensions or ()] == [3, 4, 5, 9]
     assert facts(done, "resolution-sent")["nhs"] == str(HUB)
 
 

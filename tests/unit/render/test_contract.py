@@ -50,6 +50,7 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
             registration_interval_s=cloud.registration_interval_s,
             unique=cloud.unique,
             nhs=planned.nhs,
+            priorities=planned.priorities,
             static_maps=tuple((each.protocol, each.nbma) for each in planned.static_maps),
             map_multicast=planned.map_multicast,
             map_multicast_dynamic=planned.map_multicast_dynamic,

@@ -111,3 +111,11 @@ def test_with_an_as_of_the_spokes_own_it_is_ebgp_and_the_hub_writes_over_it() ->
 
 def test_the_deadline_lets_an_old_session_time_out() -> None:
     assert Bgp().deadline_s(plan(EXTERNAL).cloud("red")) == 7 + 2 * 2 + 15
+
+
+def test_spokes_prefer_the_routes_of_the_hub_with_the_lowest_priority() -> None:
+    dual = bundled("dual-hub")
+    lines = configuration(dual, dual.node("spoke-a")).splitlines()
+    weights = [line.split() for line in lines if " weight " in line]
+    assert [(words[1], words[3]) for words in weights] == [("10.0.0.1", "999"), ("10.0.0.2", "998")]
+    assert "weight" not in configuration(bundled("phase-3"), bundled("phase-3").node("spoke-a"))

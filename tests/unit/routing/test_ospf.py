@@ -130,7 +130,7 @@ def test_a_tunnel_of_a_cloud_without_routing_stays_out_of_it() -> None:
 
 
 def test_a_router_without_lan_announces_none() -> None:
-    one = every_plan()["dual-hub"]
+    one = every_plan()["two-hubs"]
     assert "passive" not in configuration(one, one.node("hub-2"))
 
 

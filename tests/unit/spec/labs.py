@@ -69,5 +69,5 @@ def bundled(name: str) -> Plan:
 
 def every_plan() -> dict[str, Plan]:
     """All bundled topologies, and those here."""
-    here = {"dual-hub": plan(DUAL_HUB), "two-clouds": plan(TWO_CLOUDS)}
+    here = {"two-hubs": plan(DUAL_HUB), "two-clouds": plan(TWO_CLOUDS)}
     return {name: bundled(name) for name in BUNDLED} | here

@@ -66,3 +66,9 @@ def test_what_is_no_router_is_told_with_those_that_are(wrong: str) -> None:
         part(DECK, ["hub", wrong])
     assert error.value.hint is not None
     assert "hub, spoke-a, spoke-b" in error.value.hint
+
+
+def test_a_router_behind_nat_comes_with_its_nat_router() -> None:
+    chosen = part(bundled("nat"), ["hub", "spoke-a"])
+    assert [node.name for node in chosen.nodes] == ["hub", "spoke-a", "isp", "nat-a", "host-0", "host-1"]
+    assert {line.router for line in chosen.access} == {"hub", "spoke-a", "nat-a"}

@@ -1,0 +1,58 @@
+"""Whether a packet may be used at all, whatever it wants; and the error for one that may not.
+
+Authentication, hop count, unknown compulsory extensions (RFC 2332, sections 5.3.4, 5.1, 5.3). An
+error indication is never answered with another (section 5.2.7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from dmvpn_lab.nhrp import counters
+from dmvpn_lab.nhrp.actions import Action, Notify, SendPacket
+from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
+from dmvpn_lab.nhrp.extensions import KNOWN, authentic
+from dmvpn_lab.nhrp.packet import Packet, encode, error_indication, extension_offset
+from dmvpn_lab.nhrp.tunnel import Tunnel
+
+HOP_COUNT_OFFSET = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a packet must not be used."""
+
+    code: ErrorCode
+    counter: str
+    offset: int
+    """The octet of the packet that is wrong."""
+
+
+def refusal(tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:
+    """Why the packet must not be used, if so."""
+    if packet.type == PacketType.ERROR_INDICATION:
+        return None
+    if not authentic(packet.extensions or (), tunnel.config.authentication):
+        at = extension_offset(data, packet, ExtensionType.AUTHENTICATION)
+        return Refusal(ErrorCode.AUTHENTICATION_FAILURE, counters.BAD_AUTHENTICATION, at)
+    if packet.hop_count == 0:
+        return Refusal(ErrorCode.HOP_COUNT_EXCEEDED, counters.HOP_COUNT_EXCEEDED, HOP_COUNT_OFFSET)
+    for each in packet.extensions or ():
+        if each.compulsory and each.type not in KNOWN:
+            at = extension_offset(data, packet, each.type)
+            return Refusal(ErrorCode.UNRECOGNIZED_EXTENSION, counters.UNKNOWN_COMPULSORY_EXTENSION, at)
+    return None
+
+
+def error(tunnel: Tunnel, outer: IPv4Address, packet: Packet, data: bytes, refused: Refusal) -> list[Action]:
+    """Count it, and tell its sender."""
+    tunnel.counters[refused.counter] += 1
+    tunnel.counters[counters.error(refused.code, direction="sent")] += 1
+    answer = error_indication(data, refused.code, refused.offset, tunnel.nbma, tunnel.config.address.ip)
+    actions: list[Action] = [SendPacket(tunnel.name, outer, encode(answer))]
+    if packet.type == PacketType.REGISTRATION_REQUEST:
+        facts = {"interface": tunnel.name, "protocol": str(packet.source_protocol), "nbma": str(outer),
+                 "code": int(refused.code), "meaning": refused.counter}  # fmt: skip
+        actions.append(Notify("peer-refused", facts))
+    return actions

@@ -1,0 +1,1 @@
+"""Fuzzing of the NHRP core: octets in, and nothing but DecodeError may come out."""
