@@ -14,10 +14,10 @@ from dmvpn_lab.host import can_run_labs
 COMPLETE = "_DMVPN_LAB_COMPLETE"
 WITH_THE_NODES = frozenset(
     {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
-     "pytest", "adopt", "logs", "capture", "graph"}
+     "pytest", "adopt", "logs", "capture", "graph", "run"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
-STARTS = frozenset({"up", "pytest", "adopt"})
+STARTS = frozenset({"up", "pytest", "adopt", "run"})
 """Those that make the machine run. To all others a machine that does not run has no lab."""
 GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
 """Options of `graph` that take the next word."""
@@ -50,7 +50,7 @@ def run(argv: list[str]) -> int:
 def _runs_here(argv: list[str]) -> bool:
     """What stands after `--` is for a program in a node."""
     words = argv[: argv.index("--")] if "--" in argv else argv
-    if not words or "--help" in words or words[0] not in WITH_THE_NODES:
+    if not words or "--help" in words or words[0] not in WITH_THE_NODES or words[:2] == ["run", "--list"]:
         return True
     if words[0] == "graph" and _names_a_topology(words[1:]):
         return True
@@ -79,6 +79,7 @@ def _run_in_machine(argv: list[str]) -> int:
 
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
+    brought = _of_a_scenario(argv) if argv[0] == "run" else []
     steps = Steps()
     if argv[0] in STARTS:
         steps("this kernel has no GRE or ESP: the lab runs in the machine, a small VM")
@@ -87,7 +88,19 @@ def _run_in_machine(argv: list[str]) -> int:
     if argv[0] == "pytest":  # a program of the machine: what it writes here comes back
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
-    return client.run(running.port, running.token, "dmvpn_lab", argv)
+    return client.run(running.port, running.token, "dmvpn_lab", argv, brought)
+
+
+def _of_a_scenario(argv: list[str]) -> list[str]:
+    """The topologies that scenario files name. A wrong file is told here, before any machine starts."""
+    if any(word.partition("=")[0] == "--random" for word in argv):
+        return []
+    from pathlib import Path
+
+    from dmvpn_lab.scenario.load import read
+
+    files = [Path(word) for word in argv[1:] if word.endswith((".yml", ".yaml")) and Path(word).is_file()]
+    return [str(read(file).topology) for file in files]
 
 
 def _brought(argv: list[str]) -> list[str]:

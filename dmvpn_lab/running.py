@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -116,6 +117,17 @@ def _result(node: str, line: bytes) -> Any:
     return answer["result"]
 
 
+@dataclass(frozen=True, slots=True)
+class RouteChange:
+    """A route that came or went in a router."""
+
+    at: float
+    """Wall clock when it was heard of."""
+    node: str
+    line: str
+    """As `ip monitor route` prints it."""
+
+
 @dataclass(slots=True)
 class Watch:
     """Wakes whoever waits when an agent says something or a route changes, on any router."""
@@ -123,7 +135,15 @@ class Watch:
     lab: RunningLab
     seen: list[Event] = field(default_factory=list)
     """Agents' events since the watch began."""
+    routes: list[RouteChange] = field(default_factory=list)
+    """Changes of the routers' routes since then."""
+    limit_s: float | None = None
+    """Who waits by a deadline of its own waits no longer than this; None: as long as it likes."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def bounded(self, deadline_s: float) -> float:
+        """A deadline, or the limit when that is sooner."""
+        return deadline_s if self.limit_s is None else min(deadline_s, self.limit_s)
 
     async def wait(self, timeout_s: float) -> None:
         """Return at the next change, or after `timeout_s`."""
@@ -165,7 +185,8 @@ class Watch:
         async with self.lab.stream(node, ["ip", "monitor", "route"]) as monitor:
             ready.set()
             assert monitor.stdout is not None
-            while await monitor.stdout.readline():
+            while line := await monitor.stdout.readline():
+                self.routes.append(RouteChange(time.time(), node, line.decode(errors="replace").strip()))
                 self._changed.set()
 
 

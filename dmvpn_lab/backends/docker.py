@@ -28,7 +28,7 @@ from dmvpn_lab.render.containerlab import BACKEND_LABEL, LAB_LABEL, NODE_LABEL
 from dmvpn_lab.spec.plan_types import Plan
 
 T = TypeVar("T")
-START_DEADLINE_S = 300.0
+START_DEADLINE_S = 600.0
 PIDS = "pids"
 AT_ONCE = 8
 """Containers that are created, started or removed at the same time."""

@@ -42,6 +42,7 @@ async def awaited(
 ) -> CheckResult:
     """Look until it is as expected or `deadline_s` is over; the last observation is the result's."""
     began = time.monotonic()
+    deadline_s = watch.bounded(deadline_s)
     while True:
         passed, observed = await observe()
         waited_s = time.monotonic() - began

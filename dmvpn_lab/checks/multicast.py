@@ -81,7 +81,7 @@ Members = tuple[tuple[NodePlan, TunnelPlan], ...]
 async def _registered(lab: RunningLab, watch: Watch, hubs: Members, spokes: Members) -> None:
     """Wait until each hub would copy to each spoke; if that never happens the count will tell."""
     wanted = {str(tunnel.address.ip) for _, tunnel in spokes}
-    end = time.monotonic() + REGISTRATION_DEADLINE_S
+    end = time.monotonic() + watch.bounded(REGISTRATION_DEADLINE_S)
     for hub, _ in hubs:
         while time.monotonic() < end:
             entries = await lab.query(hub.name, "nhrp")

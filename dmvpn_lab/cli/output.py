@@ -17,6 +17,7 @@ from rich.text import Text
 
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.errors import HostError
+from dmvpn_lab.scenario.timeline import Timeline, verdict_words
 
 WIDE = 160
 """Columns of a table that is not on a terminal."""
@@ -112,9 +113,47 @@ def write_junit(path: Path, lab: str, results: Sequence[CheckResult]) -> None:
             observed = _xml(result.observed)
             failure = ElementTree.SubElement(case, "failure", message=f"observed: {observed}")
             failure.text = f"expected: {_xml(result.expected)}\nobserved: {observed}"
+    write_xml(path, suite)
+
+
+def write_timeline_junit(path: Path, timeline: Timeline) -> None:
+    """A scenario's steps as JUnit XML; whole or not at all. Raises HostError."""
+    steps = timeline.steps
+    failed = sum(step.verdict in ("failed", "already") for step in steps)
+    left_out = sum(step.verdict == "not run" for step in steps)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=timeline.scenario,
+        tests=str(len(steps)),
+        failures=str(failed),
+        errors="0",
+        skipped=str(left_out),
+        time=f"{sum(step.after_s or 0.0 for step in steps):.2f}",
+    )
+    for step in steps:
+        name = _xml(f"{step.number:02} {step.kind}: {step.what}")
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=f"{timeline.lab}.{timeline.scenario}", name=name,
+            time=f"{step.after_s or 0.0:.3f}",
+        )  # fmt: skip
+        if step.verdict == "not run":
+            ElementTree.SubElement(case, "skipped", message="an earlier step failed")
+        elif step.verdict != "passed":
+            words = _xml(verdict_words(step))
+            ElementTree.SubElement(case, "failure", message=words, type=step.verdict).text = words
+    write_xml(path, suite)
+
+
+def write_xml(path: Path, root: ElementTree.Element) -> None:
+    """An XML file; whole or not at all. Raises HostError."""
+    write_whole(path, ElementTree.tostring(root, encoding="unicode", xml_declaration=True))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A file; whole or not at all. Raises HostError."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        ElementTree.ElementTree(suite).write(temporary, encoding="utf-8", xml_declaration=True)
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

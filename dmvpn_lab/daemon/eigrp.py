@@ -49,16 +49,16 @@ class Eigrp:
         self._loop = loop
         self._publish = publish
         self._log = log
-        names = [each.name for each in config.interfaces]
+        addresses = {each.name: each.address for each in config.interfaces}
         counters: Counter[str] = Counter()
-        self._routes = Routes(netlink, rib.EIGRP, names, counters, log)
+        self._routes = Routes(netlink, rib.EIGRP, addresses, counters, log)
         self._speaker = Speaker(config, sequence=random.SystemRandom().getrandbits(16),
                                 restarting=bool(self._routes.inherited), counters=counters,
                                 offset_s=time.time() - loop.time())  # fmt: skip
         self._sockets: dict[str, EigrpSocket] = {}
         self._indexes: dict[str, int] = {}
         self._alarm = Alarm(loop, self._speaker.deadline, self._tick)
-        self._watch = InterfaceWatch(netlink, {each.name: each.address for each in config.interfaces})
+        self._watch = InterfaceWatch(netlink, addresses)
         loop.add_reader(self._watch.fileno(), self._interfaces_changed)
         hold_s = max((each.hold_s for each in config.interfaces), default=0)
         self._settling = loop.call_later(hold_s + SETTLE_S, self._routes.settle)

@@ -42,6 +42,7 @@ def _interface(each: dict[str, Any]) -> InterfaceConfig:
         next_hop_self=each.get("next_hop_self", True),
         summaries=tuple(IPv4Network(summary) for summary in each.get("summaries", ())),
         copies=each.get("copies", False),
+        wide=each.get("wide", False),
         external=each.get("external", False),
         statics=tuple(IPv4Network(prefix) for prefix in each.get("statics", ())),
         key=_key(each["authentication"]) if each.get("authentication") else None,

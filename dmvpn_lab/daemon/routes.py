@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Interface, IPv4Network
 
 from dmvpn_lab.linux import overlay_default, rib
 from dmvpn_lab.linux.netlink import Netlink, Request
@@ -22,14 +22,14 @@ class Routes:
         self,
         netlink: Netlink,
         owner: rib.Owner,
-        incoming: Iterable[str],
+        incoming: Mapping[str, IPv4Interface],
         counters: Counter[str],
         log: logging.Logger,
     ) -> None:
-        """`incoming`: the interfaces for whose packets a default route counts."""
+        """`incoming`: the interfaces for whose packets a default route counts, with their addresses."""
         self._netlink = netlink
         self._owner = owner
-        self._incoming = tuple(incoming)
+        self._incoming = incoming
         self._counters = counters
         self._log = log
         self._rules = False

@@ -66,9 +66,8 @@ class Service:
         self._route_watch: RouteWatch | None = None
         self._questions: NeighbourWatch | None = None
         self._phase_3 = Phase3(netlink, config.tunnels, log)
-        self._protection: Protection | None = None
-        if config.ipsec is not None:
-            self._protection = Protection(config.ipsec, self._control.publish, self._peer_changed, log)
+        told = (self._control.publish, self._peer_changed, log)
+        self._protection = None if config.ipsec is None else Protection(config.ipsec, *told)
         self._protected: dict[str, Protect] = {}
         """Tunnel -> the peers that it must have an SA with."""
         self._failure: BaseException | None = None
@@ -276,8 +275,7 @@ class Service:
         names = {port.index: name for name, port in self._ports.items()}
         for index, protocol in self._questions.read():
             if index in names:
-                self._perform(self._agent.probed(names[index], protocol, self._loop.time()))
-        self._flush()
+                self._carry_out(self._agent.probed(names[index], protocol, self._loop.time()))
         self._alarm.set()
 
     def _forwarded(self) -> None:

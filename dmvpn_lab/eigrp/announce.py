@@ -9,8 +9,9 @@ from dmvpn_lab.eigrp.actions import NextHop
 from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
 from dmvpn_lab.eigrp.constants import External, RouteFlag, Stub
 from dmvpn_lab.eigrp.dual import INFINITE, NULL, Entry, Event, Path, Topology
-from dmvpn_lab.eigrp.metric import NO_ROUTE, Metric
+from dmvpn_lab.eigrp.metric import NO_ROUTE
 from dmvpn_lab.eigrp.tlv import NONE, Exterior, Route
+from dmvpn_lab.eigrp.wide import Vector, narrowed, widened
 
 OWN_SUMMARY = (NULL, NONE)
 """The neighbour, so to speak, of which we have a summary."""
@@ -74,7 +75,7 @@ def own_routes(interface: InterfaceConfig, router_id: IPv4Address) -> dict[IPv4N
     return found
 
 
-def summary_metric(summary: IPv4Network, topology: Topology) -> Metric | None:
+def summary_metric(summary: IPv4Network, topology: Topology) -> Vector | None:
     """The best metric of what a summary contains; None when there is nothing."""
     parts = [
         entry
@@ -88,7 +89,7 @@ def summary_metric(summary: IPv4Network, topology: Topology) -> Metric | None:
     return None if best is None else replace(best.metric, hops=0, flags=0)
 
 
-def own_path(metric: Metric, exterior: Exterior | None = None) -> Path:
+def own_path(metric: Vector, exterior: Exterior | None = None) -> Path:
     """The path to what is ours."""
     return Path(NO_ROUTE, metric, NONE, exterior, own=True)
 
@@ -111,11 +112,16 @@ def refresh_summary(summary: IPv4Network, topology: Topology) -> dict[IPv4Networ
 def path_of(route: Route, interface: InterfaceConfig, source: IPv4Address) -> Path:
     """What a neighbour said, with the link to it."""
     usable = route.next_hop in interface.address.network and route.next_hop != interface.address.ip
-    metric = replace(route.metric, flags=route.metric.flags & ~RouteFlag.ACTIVE)
+    heard = route.metric
+    metric: Vector = replace(heard, flags=heard.flags & ~RouteFlag.ACTIVE)
     if metric.flags & RouteFlag.SOURCE_WITHDRAW:
         metric = metric.withdrawn()
     next_hop = route.next_hop if usable else source  # else our own route came back, or 0.0.0.0
-    return Path(metric, metric.through(interface.metric), next_hop, route.exterior)
+    if interface.wide:
+        wide = widened(metric)
+        return Path(wide, wide.through(widened(interface.metric)), next_hop, route.exterior)
+    classic = narrowed(metric)
+    return Path(classic, classic.through(narrowed(interface.metric)), next_hop, route.exterior)
 
 
 def next_hops(entry: Entry | None) -> tuple[NextHop, ...] | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from dmvpn_lab.eigrp import wide
 from dmvpn_lab.eigrp.authentication import Key
-from dmvpn_lab.eigrp.metric import Metric, of_link
+from dmvpn_lab.eigrp.metric import of_link
+from dmvpn_lab.eigrp.wide import Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,16 @@ class InterfaceConfig:
     """Its network is redistributed (`redistribute connected`), not announced as part of EIGRP."""
     statics: tuple[IPv4Network, ...] = ()
     """Static routes out of it that are redistributed, for as long as it works."""
+    wide: bool = False
+    """Distances are wide ones, and neighbours that can are told wide metrics. Of all interfaces alike."""
     key: Key | None = None
     """Packets without it are dropped; None: packets with one are."""
 
     @property
-    def metric(self) -> Metric:
+    def metric(self) -> Vector:
         """Of the link, and of the network connected to it."""
-        return of_link(self.bandwidth_kbps, self.delay_us, self.mtu)
+        make = wide.of_link if self.wide else of_link
+        return make(self.bandwidth_kbps, self.delay_us, self.mtu)
 
     @property
     def pacing_s(self) -> float:

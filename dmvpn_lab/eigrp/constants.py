@@ -18,6 +18,8 @@ GOODBYE_K = (255, 255, 255, 255, 255)
 """K1 to K5 in the hello of a router that leaves (section 6.7.7, implementation note)."""
 SOFTWARE = (1, 0, 1, 2)
 """Our release, and the version of the TLVs that we read and write: 1.2, the classic ones."""
+WIDE_SOFTWARE = (1, 0, 2, 0)
+"""The same, with the wide ones."""
 
 RETRIES = 16
 """Transmissions of a packet without acknowledgment, then the neighbour is reset (section 5.2)."""
@@ -69,6 +71,8 @@ class TlvType(IntEnum):
     PEER_TERMINATION = 0x0007
     IPV4_INTERNAL = 0x0102
     IPV4_EXTERNAL = 0x0103
+    WIDE_INTERNAL = 0x0602
+    WIDE_EXTERNAL = 0x0603
 
 
 class RouteFlag(IntFlag):

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv4Network
 
-from dmvpn_lab.eigrp.constants import UNREACHABLE, Opcode
-from dmvpn_lab.eigrp.metric import NO_ROUTE, Metric
+from dmvpn_lab.eigrp.constants import Opcode
+from dmvpn_lab.eigrp.metric import NO_ROUTE
 from dmvpn_lab.eigrp.tlv import Exterior
+from dmvpn_lab.eigrp.wide import Vector
 
 Peer = tuple[str, IPv4Address]
 """(interface, neighbour). Of what is our own the address is 0.0.0.0."""
-INFINITE = 1 << 40
-OUTSIDE = 1 << 33
+INFINITE = 1 << 80
+OUTSIDE = 1 << 72
 """Added to the distance of an external route: every internal one is nearer (section 5.4.1)."""
 NULL = "Null0"
 """The interface of a summary."""
@@ -60,9 +61,9 @@ EVENTS = {
 class Path:
     """What one neighbour (or our own interface) says of a destination."""
 
-    reported: Metric
+    reported: Vector
     """As the neighbour said it."""
-    total: Metric
+    total: Vector
     """With the link to the neighbour."""
     next_hop: IPv4Address
     exterior: Exterior | None = None
@@ -79,11 +80,10 @@ class Path:
         """Ours through it."""
         return self._cost(self.total)
 
-    def _cost(self, metric: Metric) -> int:
-        distance = metric.distance
-        if distance >= UNREACHABLE:
+    def _cost(self, metric: Vector) -> int:
+        if not metric.reachable:
             return INFINITE
-        return distance + (OUTSIDE if self.exterior else 0)
+        return metric.distance + (OUTSIDE if self.exterior else 0)
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class Entry:
     paths: dict[Peer, Path] = field(default_factory=dict)
     feasible_distance: int = INFINITE
     distance: int = INFINITE
-    metric: Metric = NO_ROUTE
+    metric: Vector = NO_ROUTE
     """What we say of it."""
     exterior: Exterior | None = None
     successors: tuple[Peer, ...] = ()

@@ -11,12 +11,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.eigrp.actions import Send
 from dmvpn_lab.eigrp.authentication import KeySequence, seal
 from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
-from dmvpn_lab.eigrp.constants import GROUP, HEADER_LENGTH, NEWCOMERS_S, SOFTWARE, Flag, Opcode
+from dmvpn_lab.eigrp.constants import (
+    GROUP,
+    HEADER_LENGTH,
+    NEWCOMERS_S,
+    SOFTWARE,
+    WIDE_SOFTWARE,
+    Flag,
+    Opcode,
+)
 from dmvpn_lab.eigrp.dual import Peer
 from dmvpn_lab.eigrp.neighbour import Message, Neighbour
 from dmvpn_lab.eigrp.packet import Packet, encode
@@ -31,6 +40,7 @@ from dmvpn_lab.eigrp.tlv import (
     Version,
     encode_tlv,
 )
+from dmvpn_lab.eigrp.wide import narrowed, widened
 
 IP_HEADER = 20
 NAMES_MOST = 200
@@ -72,6 +82,7 @@ class Link:
         self.last_hello = float("-inf")
         self._asn = process.asn
         self._stub = process.stub
+        self._router_id = process.router_id
         self._sequencer = sequencer
         self._key_sequence = key_sequence
         self._timers = timers
@@ -88,7 +99,10 @@ class Link:
         """A hello to all."""
         self.last_hello = now
         self._timers.set(("hello", self.name), now + self.config.hello_s)
-        tlvs: list[Tlv] = [Parameters(self.config.hold_s), Version(SOFTWARE)]
+        tlvs: list[Tlv] = [
+            Parameters(self.config.hold_s),
+            Version(WIDE_SOFTWARE if self.config.wide else SOFTWARE),
+        ]
         if self._stub is not None:
             tlvs.append(StubInfo(self._stub))
         flags = Flag.RESTART if self.restarting else 0
@@ -190,7 +204,7 @@ class Link:
         left = self._room
         for prefix in prefixes:
             route = self._route_for(self, prefix, opcode)
-            size = 0 if route is None else len(encode_tlv(route))
+            size = 0 if route is None else self._size(route)
             if size > left:
                 break
             (self.updates if opcode == Opcode.UPDATE else self.queries).pop(prefix)
@@ -242,10 +256,34 @@ class Link:
 
     def _send(self, destination: IPv4Address, packet: Packet) -> Send:
         self._counters[f"sent-{packet.kind}"] += 1
-        data = encode(packet)
+        data = encode(replace(packet, tlvs=self._formatted(destination, packet.tlvs)))
         if self.config.key is not None:
             data = seal(data, self.config.key, self.config.address.ip, self._key_sequence.value)
         return Send(self.name, destination, data)
+
+    def _formatted(self, destination: IPv4Address, tlvs: Iterable[Tlv]) -> tuple[Tlv, ...]:
+        """Routes in the format of who reads them; in a mixed network, in both (section 6.7.4)."""
+        one = self.neighbours.get(destination)
+        formats = self._formats() if one is None else {one.wide}
+        found: list[Tlv] = []
+        for tlv in tlvs:
+            if isinstance(tlv, Route):
+                found += [replace(tlv, metric=narrowed(tlv.metric))] if False in formats else []
+                found += [self._wide(tlv)] if True in formats else []
+            else:
+                found.append(tlv)
+        return tuple(found)
+
+    def _formats(self) -> set[bool]:
+        """Whether the neighbours read wide metrics."""
+        return {neighbour.wide for neighbour in self.neighbours.values()} or {False}
+
+    def _wide(self, route: Route) -> Route:
+        return replace(route, metric=widened(route.metric), router_id=self._router_id)
+
+    def _size(self, route: Route) -> int:
+        """Octets of a route in a packet that everybody reads."""
+        return sum(len(encode_tlv(tlv)) for tlv in self._formatted(GROUP, [route]))
 
     @property
     def _room(self) -> int:
@@ -258,7 +296,7 @@ class Link:
         chunk: list[Route] = []
         left = self._room
         for route in routes:
-            size = len(encode_tlv(route))
+            size = self._size(route)
             if size > left:
                 yield tuple(chunk)
                 chunk, left = [], self._room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
@@ -14,7 +15,8 @@ from dmvpn_lab.eigrp.constants import (
     RTO_OF_SRTT,
 )
 from dmvpn_lab.eigrp.dual import Peer
-from dmvpn_lab.eigrp.tlv import Tlv
+from dmvpn_lab.eigrp.tlv import Route, Tlv
+from dmvpn_lab.eigrp.wide import Wide
 
 GAIN = 0.125
 """Weight of a new round trip in the smoothed one."""
@@ -50,6 +52,8 @@ class Neighbour:
     heard_init: bool = False
     """Its first update has come."""
     stub: int | None = None
+    wide: bool = False
+    """It and we speak of wide metrics."""
     key_sequence: int = 0
     """Of its last authentic packet; an earlier one is a replay."""
     last_sequence: int = 0
@@ -72,6 +76,10 @@ class Neighbour:
     def peer(self) -> Peer:
         """Its name in the topology table."""
         return self.interface, self.address
+
+    def spoken(self, routes: Iterable[Route]) -> list[Route]:
+        """Those in the format that is spoken between us: in a mixed network a packet has both."""
+        return [route for route in routes if isinstance(route.metric, Wide) == self.wide]
 
     def is_old(self, sequence: int) -> bool:
         """Whether a packet has come before. Sequence numbers wrap to 1."""

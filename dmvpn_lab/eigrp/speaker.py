@@ -12,7 +12,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.eigrp import announce, entrance, hello
-from dmvpn_lab.eigrp.actions import Action, InstallRoute, NextHop, Notify, RemoveRoute
+from dmvpn_lab.eigrp.actions import Action, Notify
 from dmvpn_lab.eigrp.authentication import KeySequence
 from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.eigrp.constants import (
@@ -20,12 +20,12 @@ from dmvpn_lab.eigrp.constants import (
     GOODBYE_K,
     RETRIES,
     SIA_HALF_S,
-    UNREACHABLE,
     Flag,
     Opcode,
     RouteFlag,
 )
 from dmvpn_lab.eigrp.dual import EVENTS, Event, Peer, Topology
+from dmvpn_lab.eigrp.installed import Installed
 from dmvpn_lab.eigrp.link import Link, Sequencer
 from dmvpn_lab.eigrp.neighbour import Neighbour
 from dmvpn_lab.eigrp.packet import Packet
@@ -58,7 +58,7 @@ class Speaker:
         self._timers = Timers()
         self._sequencer = Sequencer(sequence)
         self._key_sequence = KeySequence(offset_s)
-        self._installed: dict[IPv4Network, tuple[NextHop, ...]] = {}
+        self._installed = Installed()
         self._sia = Stuck()
         self._number = 0
         self._restarting = restarting
@@ -208,6 +208,7 @@ class Speaker:
         if neighbour is None:
             neighbour = self._discover(link, source, now)
         neighbour.hold_s, neighbour.stub = said.hold_s, said.stub
+        neighbour.wide = link.config.wide and said.wide
         self._timers.set(("hold", neighbour.peer), now + neighbour.hold_s)
         if said.sequence is not None:
             named = link.config.address.ip in said.sequence.addresses
@@ -243,7 +244,7 @@ class Speaker:
         for entry in self.topology:
             route = announce.route_of(entry.prefix, self.topology, self.config, link.config)
             # While a computation runs, a newcomer that was not asked must not build on what it knows.
-            if not entry.active and route.metric.delay < UNREACHABLE:
+            if not entry.active and route.metric.reachable:
                 routes.append(route)
                 link.announced.add(entry.prefix)
         link.enqueue(neighbour, Opcode.UPDATE, routes, Flag.END_OF_TABLE)
@@ -277,7 +278,7 @@ class Speaker:
         peer = neighbour.peer
         link.forget(neighbour)
         fresh = Neighbour(link.name, neighbour.address, neighbour.number, neighbour.hold_s, neighbour.since,
-                          stub=neighbour.stub)  # fmt: skip
+                          stub=neighbour.stub, wide=neighbour.wide)  # fmt: skip
         if packet.flags & Flag.RESTART:
             fresh.stale = {entry.prefix for entry in self.topology if peer in entry.paths}
             link.neighbours[peer[1]] = fresh
@@ -295,7 +296,7 @@ class Speaker:
             for route in packet.routes:
                 self._sia.answered(route.prefix, neighbour.peer)
             return
-        for route in packet.routes:
+        for route in neighbour.spoken(packet.routes):
             neighbour.stale.discard(route.prefix)
             entry = self.topology.entries.get(route.prefix)
             if packet.opcode == Opcode.SIA_QUERY and entry is not None and entry.active:
@@ -343,7 +344,7 @@ class Speaker:
         if opcode == Opcode.UPDATE and entry is not None and entry.active:
             return None  # who was asked knows; all will hear how it ended
         route = announce.route_of(prefix, self.topology, self.config, link.config)
-        if route.metric.delay < UNREACHABLE:
+        if route.metric.reachable:
             link.announced.add(prefix)
         elif opcode == Opcode.UPDATE:
             if prefix not in link.announced:
@@ -367,7 +368,7 @@ class Speaker:
             for prefix, peer in out.replies:
                 replies.setdefault(peer, {})[prefix] = None
             self._summarize(out.changed)
-        self._install(changed)
+        self._actions += self._installed.changes(changed, self.topology)
         for peer, prefixes in replies.items():
             self._reply(peer, prefixes)
         for link in self.links.values():
@@ -383,7 +384,7 @@ class Speaker:
         routes = [announce.route_of(p, self.topology, self.config, link.config) for p in prefixes]
         if not neighbour.up:  # it would not be asked before the distance grows, so it must know none
             routes = [replace(route, metric=route.metric.withdrawn()) for route in routes]
-        link.announced |= {r.prefix for r in routes if r.metric.delay < UNREACHABLE}
+        link.announced |= {r.prefix for r in routes if r.metric.reachable}
         link.enqueue(neighbour, Opcode.REPLY, routes)
 
     def _summarize(self, changed: Iterable[IPv4Network]) -> None:
@@ -392,13 +393,3 @@ class Speaker:
                 parts = announce.refresh_summary(summary, self.topology)
                 for link in self.links.values():
                     link.updates |= parts
-
-    def _install(self, changed: Iterable[IPv4Network]) -> None:
-        for prefix in changed:
-            hops = announce.next_hops(self.topology.entries.get(prefix))
-            if hops is None:
-                if self._installed.pop(prefix, None) is not None:
-                    self._actions.append(RemoveRoute(prefix))
-            elif self._installed.get(prefix) != hops:
-                self._installed[prefix] = hops
-                self._actions.append(InstallRoute(prefix, hops))

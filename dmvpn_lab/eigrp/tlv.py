@@ -17,12 +17,16 @@ from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.eigrp.constants import K_VALUES, SOFTWARE, TlvType
 from dmvpn_lab.eigrp.metric import WIRE as METRIC
-from dmvpn_lab.eigrp.metric import Metric, decode_metric, encode_metric
+from dmvpn_lab.eigrp.metric import decode_metric, encode_metric
+from dmvpn_lab.eigrp.wide import WIRE as WIDE
+from dmvpn_lab.eigrp.wide import Vector, Wide, decode_wide, encode_wide
 from dmvpn_lab.errors import DecodeError
 
 HEAD = struct.Struct("!HH")
 _PARAMETER = struct.Struct("!6BH")
 _EXTERIOR = struct.Struct("!4sIIIHBB")
+_MULTIPROTOCOL = struct.Struct("!HH4s")
+AFI_IPV4 = 1
 NONE = IPv4Address(0)
 SIZES: dict[int, int] = {
     TlvType.PARAMETER: 8,
@@ -95,10 +99,13 @@ class Route:
     """A destination with its metric."""
 
     prefix: IPv4Network
-    metric: Metric
+    metric: Vector
+    """The format of the TLV is that of the metric."""
     next_hop: IPv4Address = NONE
     """0.0.0.0: the sender."""
     exterior: Exterior | None = None
+    router_id: IPv4Address = NONE
+    """Of the sender; in the wide format only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,8 @@ def decode_tlvs(data: bytes, offset: int) -> tuple[Tlv, ...]:
 def _decode(kind: int, value: bytes, offset: int) -> Tlv:
     if kind in (TlvType.IPV4_INTERNAL, TlvType.IPV4_EXTERNAL):
         return _decode_route(value, offset, external=kind == TlvType.IPV4_EXTERNAL)
+    if kind in (TlvType.WIDE_INTERNAL, TlvType.WIDE_EXTERNAL):
+        return _decode_wide_route(value, offset, external=kind == TlvType.WIDE_EXTERNAL)
     size = SIZES.get(kind)
     if size is not None and len(value) != size:
         raise malformed(f"TLV {kind:#06x} with a value of {len(value)} octets, not {size}", offset)
@@ -198,6 +207,10 @@ def _encode_route(route: Route) -> tuple[int, bytes]:
             exterior.router_id.packed, exterior.asn, exterior.tag, exterior.metric,
             exterior.reserved, exterior.protocol, exterior.flags,
         )  # fmt: skip
+    if isinstance(route.metric, Wide):
+        kind = TlvType.WIDE_INTERNAL if exterior is None else TlvType.WIDE_EXTERNAL
+        head = _MULTIPROTOCOL.pack(0, AFI_IPV4, route.router_id.packed)
+        return kind, head + encode_wide(route.metric) + route.next_hop.packed + outer + where
     kind = TlvType.IPV4_INTERNAL if exterior is None else TlvType.IPV4_EXTERNAL
     return kind, route.next_hop.packed + outer + encode_metric(route.metric) + where
 
@@ -207,22 +220,44 @@ def _decode_route(value: bytes, offset: int, *, external: bool) -> Route:
     where_at = metric_at + METRIC.size
     if len(value) <= where_at:
         raise malformed(f"a route of {len(value)} octets", offset)
+    return Route(
+        _prefix(value, where_at, offset),
+        decode_metric(value[metric_at:where_at]),
+        IPv4Address(value[:4]),
+        _exterior(value, 4) if external else None,
+    )
+
+
+def _decode_wide_route(value: bytes, offset: int, *, external: bool) -> Route | Unknown:
+    """The multiprotocol TLV: the topology and address family that are IPv4's base are read."""
+    least = _MULTIPROTOCOL.size + WIDE.size + 4 + (_EXTERIOR.size if external else 0)
+    if len(value) <= least:
+        raise malformed(f"a wide route of {len(value)} octets", offset)
+    topology, family, router_id = _MULTIPROTOCOL.unpack_from(value)
+    if topology != 0 or family != AFI_IPV4:
+        return Unknown(TlvType.WIDE_EXTERNAL if external else TlvType.WIDE_INTERNAL, value)
+    metric, attributes = decode_wide(value[_MULTIPROTOCOL.size : _MULTIPROTOCOL.size + WIDE.size])
+    at = _MULTIPROTOCOL.size + WIDE.size + attributes
+    if len(value) <= least + attributes:
+        raise malformed(f"{attributes} octets of attributes in a route of {len(value)}", offset)
+    exterior = _exterior(value, at + 4) if external else None
+    where = _prefix(value, least + attributes, offset)
+    return Route(where, metric, IPv4Address(value[at : at + 4]), exterior, IPv4Address(router_id))
+
+
+def _exterior(value: bytes, at: int) -> Exterior:
+    router_id, asn, tag, metric, reserved, protocol, flags = _EXTERIOR.unpack_from(value, at)
+    return Exterior(IPv4Address(router_id), asn, tag, metric, protocol, flags, reserved)
+
+
+def _prefix(value: bytes, where_at: int, offset: int) -> IPv4Network:
     length, octets = value[where_at], value[where_at + 1 :]
     if length > 32 or len(octets) != (length + 7) // 8:
         raise malformed(f"a prefix of {length} bits in {len(octets)} octets", offset)
     address = int.from_bytes(octets.ljust(4, b"\0"), "big")
     if length < 32 and address & ((1 << (32 - length)) - 1):
         raise malformed(f"bits beyond the prefix length {length}", offset)
-    exterior = None
-    if external:
-        router_id, asn, tag, metric, reserved, protocol, flags = _EXTERIOR.unpack_from(value, 4)
-        exterior = Exterior(IPv4Address(router_id), asn, tag, metric, protocol, flags, reserved)
-    return Route(
-        IPv4Network((address, length)),
-        decode_metric(value[metric_at:where_at]),
-        IPv4Address(value[:4]),
-        exterior,
-    )
+    return IPv4Network((address, length))
 
 
 def malformed(message: str, offset: int) -> DecodeError:

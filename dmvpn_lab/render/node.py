@@ -19,6 +19,10 @@ ROUTER_SYSCTLS = {
     "net.ipv4.conf.all.send_redirects": "0",
     "net.ipv4.conf.default.send_redirects": "0",
 }
+OVERLAY_DEFAULT_SYSCTLS = {
+    # An ICMP error has the address of where the packet came in, by which it finds the overlay's route.
+    "net.ipv4.icmp_errors_use_inbound_ifaddr": "1",
+}
 COMMON_SYSCTLS = {
     # What dhcpcd sets on its interface; in a container it cannot, and goes on where it is set already.
     "net.ipv4.conf.default.promote_secondaries": "1",
@@ -39,7 +43,7 @@ def node(plan: Plan, each: NodePlan) -> str:
         "hostname": each.name,
         "interfaces": [_interface(interface) for interface in each.interfaces],
         "routes": [{"destination": str(r.destination), "via": str(r.via)} for r in each.routes],
-        "sysctls": COMMON_SYSCTLS | (ROUTER_SYSCTLS if each.kind != "host" else {}),
+        "sysctls": _sysctls(plan, each),
         "wished_sysctls": WISHED_SYSCTLS,
         "nft": nft(plan, each),
         "directories": dict(rendered.directories),
@@ -47,6 +51,14 @@ def node(plan: Plan, each: NodePlan) -> str:
         "agent": bool(each.tunnels),
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _sysctls(plan: Plan, each: NodePlan) -> dict[str, str]:
+    if each.kind == "host":
+        return COMMON_SYSCTLS
+    routing = [plan.cloud(tunnel.cloud).routing for tunnel in each.tunnels]
+    default = any(r.protocol == "odr" or any(s.prefixlen == 0 for s in r.summaries) for r in routing)
+    return COMMON_SYSCTLS | ROUTER_SYSCTLS | (OVERLAY_DEFAULT_SYSCTLS if default else {})
 
 
 def routing(plan: Plan, each: NodePlan) -> Rendered:

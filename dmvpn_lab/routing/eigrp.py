@@ -76,7 +76,8 @@ def agent_part(plan: Plan, node: NodePlan) -> dict[str, Any]:
     tunnels = [
         (t, plan.cloud(t.cloud)) for t in node.tunnels if plan.cloud(t.cloud).routing.protocol == "eigrp"
     ]
-    interfaces = [_tunnel(tunnel, cloud) for tunnel, cloud in tunnels]
+    wide = any(cloud.routing.metrics == "wide" for _, cloud in tunnels)
+    interfaces = [_tunnel(tunnel, cloud) | {"wide": wide} for tunnel, cloud in tunnels]
     lan = node.lan_interface()
     if lan is not None:
         interfaces.append(
@@ -89,6 +90,7 @@ def agent_part(plan: Plan, node: NodePlan) -> dict[str, Any]:
                 "hello_s": tunnels[0][1].routing.hello_s,
                 "hold_s": tunnels[0][1].routing.dead_s,
                 "passive": True,
+                "wide": wide,
                 "external": all("connected" in cloud.routing.redistribute for _, cloud in tunnels),
                 "statics": _statics(node, tunnels),
             }

@@ -16,6 +16,7 @@ SIZE_LIMIT = 1_000_000
 DEPTH_LIMIT = 20
 NODE_LIMIT = 200_000
 TOO_MUCH = "nested too deep, or too large once its aliases are expanded"
+KEYS = "the keys lab, clouds and nodes"
 TRUE = frozenset({"true", "yes", "on"})
 DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]{0,19})")
 
@@ -53,8 +54,8 @@ def dotted(path: Path_) -> str:
     return text
 
 
-def load(path: Path) -> Document:
-    """Read a file. Raises TopologyError for what is not a YAML mapping."""
+def load(path: Path, keys: str = KEYS) -> Document:
+    """Read a file. Raises TopologyError for what is not a YAML mapping; `keys` says of what."""
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -63,10 +64,10 @@ def load(path: Path) -> Document:
         raise _one(name, 1, 1, f"cannot be read: {error.strerror}") from error
     if len(raw) > SIZE_LIMIT:
         raise _one(name, 1, 1, "too large", f"{SIZE_LIMIT} octets or less")
-    return parse(raw, name)
+    return parse(raw, name, keys)
 
 
-def parse(raw: bytes, name: str) -> Document:
+def parse(raw: bytes, name: str, keys: str = KEYS) -> Document:
     """From the octets of a file; `name` is for messages."""
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
@@ -88,7 +89,7 @@ def parse(raw: bytes, name: str) -> Document:
     except RecursionError as error:
         raise _one(name, 1, 1, TOO_MUCH) from error
     if not isinstance(node, yaml.MappingNode):
-        raise _one(name, 1, 1, "not a mapping", "the keys lab, clouds and nodes")
+        raise _one(name, 1, 1, "not a mapping", keys)
     reader = _Reader(name)
     data = reader.read(node, (), 0)
     return Document(name, data, reader.marks, tuple(reader.problems))

@@ -153,6 +153,11 @@ class Routing(Section):
     bandwidth_percent: Annotated[int, Field(ge=1, le=999_999, strict=True)] = Field(
         50, description="EIGRP: share of it that EIGRP may use (`ip bandwidth-percent eigrp`)."
     )
+    metrics: Literal["classic", "wide"] = Field(
+        "classic",
+        description="EIGRP: `wide`: distances of 64 bits (`metric version 64bit`), which tell links above "
+        "10 Gbit/s apart. Neighbours that do not read them, such as eigrpd, are told classic ones.",
+    )
     authentication: Literal["md5", "hmac-sha-256"] | None = Field(
         None,
         description="EIGRP: digest in each packet (`ip authentication mode eigrp ASN md5`); needs "

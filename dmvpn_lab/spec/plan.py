@@ -131,6 +131,7 @@ def _routing(routing: Routing, spokes: int) -> RoutingPlan:
         summaries=routing.summary,
         bandwidth_kbps=routing.bandwidth,
         bandwidth_percent=routing.bandwidth_percent,
+        metrics=routing.metrics,
         authentication=_key(routing),
         spokes=spokes,
     )

@@ -72,6 +72,8 @@ class RoutingPlan:
     """What the hub announces instead of what is in it. EIGRP."""
     bandwidth_kbps: int
     bandwidth_percent: int
+    metrics: Literal["classic", "wide"]
+    """Of EIGRP."""
     authentication: RoutingKey | None
     """Of EIGRP."""
     spokes: int

@@ -23,6 +23,7 @@ KEYS: dict[str, frozenset[str]] = {
     "summary": frozenset({"eigrp"}),
     "bandwidth": frozenset({"eigrp"}),
     "bandwidth_percent": frozenset({"eigrp"}),
+    "metrics": frozenset({"eigrp"}),
     "authentication": frozenset({"eigrp"}),
     "key_string": frozenset({"eigrp"}),
     "key_id": frozenset({"eigrp"}),

@@ -92,6 +92,8 @@ def _not_in_ios(cloud: Cloud, role: str) -> str | None:
         return f"routing protocol {routing.protocol}"
     if routing.authentication == "hmac-sha-256":
         return "EIGRP's HMAC-SHA-256, which IOS has in named mode only"
+    if routing.metrics == "wide":
+        return "EIGRP's wide metrics, which IOS has in named mode only"
     if routing.redistribute or routing.leak:
         return "EIGRP's redistribution and leak maps"
     if routing.protocol == "bgp" and role == "hub" and routing.spoke_asn not in (None, routing.asn):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dmvpn_lab.testing.lab import CheckFailed, LiveLab, Recovery
+from dmvpn_lab.testing.lab import CheckFailed, LiveLab, Recovery, ScenarioFailed
 from dmvpn_lab.testing.labs import Labs
 
-__all__ = ["CheckFailed", "Labs", "LiveLab", "Recovery"]
+__all__ = ["CheckFailed", "Labs", "LiveLab", "Recovery", "ScenarioFailed"]

@@ -20,6 +20,9 @@ from dmvpn_lab.faults.base import Injected, Line
 from dmvpn_lab.faults.moment import chosen, moments
 from dmvpn_lab.outage import Outage
 from dmvpn_lab.running import Event, RunningLab
+from dmvpn_lab.scenario import runner
+from dmvpn_lab.scenario.model import Scenario
+from dmvpn_lab.scenario.timeline import Timeline, verdict_words
 from dmvpn_lab.spec.plan_types import Plan
 from dmvpn_lab.testing.loop import Loop
 from dmvpn_lab.testing.observer import Observation, Observer
@@ -37,6 +40,15 @@ class CheckFailed(AssertionError):
         self.results = tuple(results)
         lines = [f"{r.name} at {r.node}: expected {r.expected}; observed {r.observed}" for r in results]
         super().__init__("\n".join(lines))
+
+
+class ScenarioFailed(AssertionError):
+    """A step of a scenario failed, or proved nothing; `timeline` has all that was seen."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        failure = timeline.failure()
+        super().__init__(f"{timeline.scenario}: {verdict_words(failure) if failure else 'failed'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +217,15 @@ class LiveLab:
         with locked(self.name):
             return self._run(nat_rebind.inject(self.lab, node))
 
+    def scenario(self, scenario: Scenario) -> Timeline:
+        """Run a scenario; raises ScenarioFailed. `Labs.scenario` reads one and finds its lab."""
+        with locked(self.name):
+            watch = self.observer.fresh()
+            timeline = self._run(runner.run(self.lab, watch, scenario, _silent, _silent))
+        if not timeline.passed:
+            raise ScenarioFailed(timeline)
+        return timeline
+
     def faults(self) -> list[Injected]:
         """The faults that are in force, the oldest first."""
         return base.in_force(self.lab)
@@ -254,6 +275,10 @@ class LiveLab:
 
     async def _results(self, check: checks.Check) -> list[CheckResult]:
         return [result async for result in check.run(self.lab, self.observer.watch)]
+
+
+def _silent(*_: object) -> None:
+    """A test hears of a run by its result."""
 
 
 def _require(results: Sequence[CheckResult]) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from dmvpn_lab import controller
 from dmvpn_lab.errors import DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
+from dmvpn_lab.scenario import load
+from dmvpn_lab.scenario.timeline import Timeline
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.testing import artefacts
 from dmvpn_lab.testing.lab import LiveLab
@@ -54,6 +56,14 @@ class Labs:
         lab = LiveLab(done.lab, key[1], self._loop)
         self._up[name] = (key, lab)
         return lab
+
+    def scenario(self, name: str, backend: str | None = None) -> Timeline:
+        """Run a scenario file, or a bundled one by name, on the lab of its topology.
+
+        Raises ScenarioFailed, or TopologyError for a wrong file.
+        """
+        loaded = load.read(load.find(name))
+        return self.get(str(loaded.topology), backend).scenario(loaded.scenario)
 
     @contextlib.contextmanager
     def running(self, topology: str | None = None, backend: str | None = None) -> Iterator[LiveLab]:

@@ -27,6 +27,7 @@ class Observer:
         """A test begins: forget the events and packets of the one before."""
         self._earlier.clear()
         self.watch.seen.clear()
+        self.watch.routes.clear()
         if self.capture is not None:
             self.capture.clear()
 

@@ -14,11 +14,20 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import backends, memory, protected_start, protection, readdress, registrations, start
+from tests.bench import (
+    adjacency,
+    backends,
+    memory,
+    protected_start,
+    protection,
+    readdress,
+    registrations,
+    start,
+)
 from tests.bench.figures import Figure
 from tests.live import labs
 
-PARTS = ("registrations", "address-change", "deck", "protection", "backends")
+PARTS = ("registrations", "address-change", "adjacency", "deck", "protection", "backends")
 
 
 def main() -> int:
@@ -47,6 +56,9 @@ def measure(part: str, *, quick: bool) -> list[Figure]:
         return registrations.measure((200,) if quick else (500, 2000), 500 if quick else 2000)
     if part == "address-change":
         return readdress.measure(2 if quick else 5)
+    if part == "adjacency":
+        with tempfile.TemporaryDirectory() as folder:
+            return adjacency.measure(Path(folder))
     if part == "protection":
         return _protection(2 if quick else 7)
     return _deck()

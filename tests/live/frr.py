@@ -1,4 +1,4 @@
-"""FRR's eigrpd in a namespace of a test."""
+"""A routing daemon of FRR in a namespace of a test."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from pathlib import Path
 from tests.live.namespaces import Netns
 
 SPACE = "dmvpn-lab-test"
-RUN, ETC = Path("/run/frr", SPACE), Path("/etc/frr", SPACE)
 DEADLINE_S = 60.0
 
 
 class Frr:
     """mgmtd, zebra and eigrpd in a namespace, under a path of their own."""
 
-    def __init__(self, netns: Netns, folder: Path, configuration: str) -> None:
+    def __init__(self, netns: Netns, folder: Path, configuration: str, daemon: str = "eigrpd",
+                 space: str = SPACE) -> None:  # fmt: skip
         self.netns = netns
-        self._log = open(folder / "frr.log", "wb")  # noqa: SIM115  the daemons'
+        self._name, self._space = daemon, space
+        self._run, self._etc = Path("/run/frr", space), Path("/etc/frr", space)
+        self._log = open(folder / f"{space}.log", "wb")  # noqa: SIM115  the daemons'
         self._daemons: list[subprocess.Popen[bytes]] = []
-        for path in (RUN, ETC):
+        for path in (self._run, self._etc):
             path.mkdir(parents=True, exist_ok=True)
             shutil.chown(path, "frr", "frr")
-        (ETC / "eigrpd.conf").write_text(configuration)
-        (ETC / "zebra.conf").write_text("hostname peer\n")
-        for name in ("mgmtd", "zebra", "eigrpd"):
+        (self._etc / f"{daemon}.conf").write_text(configuration)
+        (self._etc / "zebra.conf").write_text("hostname peer\n")
+        for name in ("mgmtd", "zebra", daemon):
             self._start(name)
 
     def _start(self, name: str) -> None:
-        argv = [f"/usr/lib/frr/{name}", "-N", SPACE, "--log", "stdout"]
-        if name == "eigrpd":
-            argv += ["-f", str(ETC / "eigrpd.conf")]
+        argv = [f"/usr/lib/frr/{name}", "-N", self._space, "--log", "stdout"]
+        if name == self._name:
+            argv += ["-f", str(self._etc / f"{name}.conf")]
         with self.netns.entered():
             daemon = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
         self._daemons.append(daemon)
         ready = {"mgmtd": "mgmtd_be.sock", "zebra": "zserv.api"}.get(name, f"{name}.vty")
-        eventually((RUN / ready).exists)
+        eventually((self._run / ready).exists)
         assert daemon.poll() is None, Path(self._log.name).read_text()
 
     def show(self, command: str) -> str:
-        return self.netns.run("vtysh", "-N", SPACE, "-d", "eigrpd", "-c", f"show ip eigrp {command}")
+        return self.netns.run("vtysh", "-N", self._space, "-d", self._name, "-c", f"show ip eigrp {command}")
 
     def end(self, name: str) -> None:
         """End one daemon."""
@@ -55,8 +57,8 @@ class Frr:
             daemon.terminate()
             daemon.wait()
         self._log.close()
-        shutil.rmtree(RUN)
-        shutil.rmtree(ETC)
+        shutil.rmtree(self._run)
+        shutil.rmtree(self._etc)
 
 
 def eventually(true: Callable[[], bool]) -> None:

@@ -34,7 +34,7 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def up_s(backend: str, topology: Path) -> float:
     """How long `up` takes here."""
-    return kills.until_settled(topology, LAB, backend)
+    return kills.undisturbed(topology, LAB, backend)
 
 
 @pytest.mark.parametrize("seed", range(10))

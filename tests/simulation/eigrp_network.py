@@ -77,7 +77,7 @@ class Network:
         return made
 
     def router(self, name: str, ports: dict[Segment_, dict[str, Any]] | list[tuple[Segment, dict[str, Any]]],
-               lan: bool = True, **options: Any) -> Router:  # fmt: skip
+               lan: bool = True, wide_lan: bool = False, **options: Any) -> Router:  # fmt: skip
         """A router on segments, each with changes to its interface's configuration."""
         number = len(self.routers) + 1
         interfaces, segments = [], {}
@@ -87,7 +87,7 @@ class Network:
             segments[f"eth{i}"] = segment
         if lan:
             address = IPv4Interface(f"{IPv4Address('192.168.0.1') + 256 * number}/24")
-            interfaces.append(interface("lan", address, passive=True, delay_us=10))
+            interfaces.append(interface("lan", address, passive=True, delay_us=10, wide=wide_lan))
         made = Router(name, interfaces, segments, options, self._speaker(number, interfaces, options))
         self.routers[name] = made
         for config in interfaces:

@@ -71,6 +71,8 @@ def test_each_command_has_its_place() -> None:
         (["up"], False),
         (["verify", "--json"], False),
         (["graph"], False),
+        (["run", "--list"], True),
+        (["run", "new-address"], False),
         (["graph", "--format", "svg", "--lab", "x", "--output", "x.svg"], False),
         (["graph", "--format=svg", "hub-and-spoke"], True),
         (["graph", "hub-and-spoke", "--output", "x.svg"], True),
@@ -95,7 +97,7 @@ def test_only_a_command_that_starts_a_lab_starts_the_machine(
     monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
     monkeypatch.setattr(__main__, "_machine_runs", lambda: False)
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert __main__._runs_here([command]) is (command not in ("up", "pytest", "adopt"))
+    assert __main__._runs_here([command]) is (command not in ("up", "pytest", "adopt", "run"))
 
 
 @pytest.mark.parametrize("variable", ["DMVPN_LAB_INSIDE_MACHINE", "_DMVPN_LAB_COMPLETE"])

@@ -23,6 +23,7 @@ from dmvpn_lab.eigrp.tlv import (
     Unknown,
     Version,
 )
+from dmvpn_lab.eigrp.wide import Wide
 from dmvpn_lab.errors import DecodeError
 from tests.vectors import eigrp
 
@@ -30,9 +31,11 @@ OCTET, SHORT, WORD = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 ADDRESS = st.builds(IPv4Address, WORD)
 ADDRESSES = st.lists(ADDRESS, max_size=4).map(tuple)
 METRIC = st.builds(Metric, WORD, WORD, st.integers(0, 2**24 - 1), OCTET, OCTET, OCTET, OCTET, OCTET)
+LONG = st.integers(0, 2**48 - 1)
+WIDE = st.builds(Wide, LONG, LONG, st.integers(0, 2**24 - 1), OCTET, OCTET, OCTET, SHORT, OCTET)
 PREFIX = st.tuples(WORD, st.integers(0, 32)).map(lambda pair: IPv4Network(pair, strict=False))
 EXTERIOR = st.builds(Exterior, ADDRESS, WORD, WORD, WORD, OCTET, OCTET, SHORT)
-UNKNOWN_TYPES = SHORT.filter(lambda kind: kind not in (*range(1, 8), 0x102, 0x103))
+UNKNOWN_TYPES = SHORT.filter(lambda kind: kind not in (*range(1, 8), 0x102, 0x103, 0x602, 0x603))
 TLV = st.one_of(
     st.builds(Parameters, SHORT, st.tuples(*[OCTET] * 6)),
     st.builds(Version, st.tuples(*[OCTET] * 4)),
@@ -41,6 +44,7 @@ TLV = st.one_of(
     st.builds(MulticastSequence, WORD),
     st.builds(StubInfo, SHORT),
     st.builds(Route, PREFIX, METRIC, ADDRESS, st.none() | EXTERIOR),
+    st.builds(Route, PREFIX, WIDE, ADDRESS, st.none() | EXTERIOR, ADDRESS),
     st.builds(Unknown, UNKNOWN_TYPES, st.binary(max_size=20)),
 )
 PACKET = st.builds(Packet, OCTET, SHORT, WORD, WORD, WORD, st.lists(TLV, max_size=6).map(tuple), SHORT)

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from dmvpn_lab.eigrp.authentication import Key, Kind, seal
 from dmvpn_lab.eigrp.constants import PROTOCOL, Opcode, Stub
 from dmvpn_lab.eigrp.metric import Metric
 from dmvpn_lab.eigrp.packet import Packet, decode, encode
-from dmvpn_lab.eigrp.tlv import Exterior, Route, Termination
+from dmvpn_lab.eigrp.tlv import Exterior, Parameters, Route, Termination
+from dmvpn_lab.eigrp.wide import Wide
 from tests.simulation.eigrp_network import Network, random_network
 from tests.simulation.test_eigrp_hub import SUMMARY, star
+from tests.simulation.test_eigrp_wide import mixed_network
 
 RAW_IPV4 = 228
 PARTING = "Peer Termination (Graceful Shutdown)"
@@ -28,7 +31,8 @@ def talk() -> list[bytes]:
     """Packets of a lossy network with failures, of a deck's lab, and a few that are rare."""
     mesh = random_network(3, routers=5, loss=0.1)
     deck = star(3, hub={"summaries": (SUMMARY,)}, stub=int(Stub.CONNECTED | Stub.SUMMARY))
-    for network in (mesh, deck):
+    mixed = mixed_network()
+    for network in (mesh, deck, mixed):
         network.keep_packets = True
         network.start()
         network.run(40)
@@ -36,12 +40,17 @@ def talk() -> list[bytes]:
         mesh.disturb(2)
     outer = Exterior(IPv4Address("10.0.0.1"), 65001, 7, 20, 3)
     route = Route(SUMMARY, Metric(2560, 25600), IPv4Address("10.0.0.12"), outer)
+    hub = IPv4Address("10.0.0.1")
+    outer_wide = Route(SUMMARY, Wide(10**7, 10_000_000), IPv4Address("10.0.0.12"), outer, hub)
+    hello = encode(Packet(Opcode.HELLO, 1, tlvs=(Parameters(15),)))
+    sealed = [seal(hello, Key(kind, b"x"), hub, 5) for kind in Kind]
     rare = [
+        Packet(Opcode.UPDATE, 1, sequence=3, tlvs=(outer_wide,)),
         Packet(Opcode.SIA_QUERY, 1, sequence=1, tlvs=(route,)),
         Packet(Opcode.SIA_REPLY, 1, sequence=2, tlvs=(route,)),
         Packet(Opcode.HELLO, 1, tlvs=(Termination((IPv4Address("10.0.0.11"),)),)),
     ]
-    return [encode(packet) for packet in rare] + sent(mesh) + sent(deck)
+    return sealed + [encode(packet) for packet in rare] + sent(mesh) + sent(deck) + sent(mixed)
 
 
 def sent(network: Network) -> list[bytes]:

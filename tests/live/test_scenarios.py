@@ -1,0 +1,98 @@
+"""The bundled scenarios on live labs, and that a scenario cannot pass without what it should cause."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from dmvpn_lab.scenario import drawn, load, model
+from dmvpn_lab.scenario.lanes import Lanes
+from dmvpn_lab.scenario.timeline import Timeline
+from dmvpn_lab.testing import Labs, LiveLab, ScenarioFailed
+from tests.live import labs
+
+pytestmark = pytest.mark.live
+SEED = 11
+WAITING = """
+scenario: waiting
+topology: hub-and-spoke
+steps:
+  - trigger: ip link set dev eth2 down
+    node: isp
+    restore: ip link set dev eth2 up
+  - expect: {event: nbma-changed, node: spoke-a, facts: {new: null}}
+  - hold: {entry: nhs, node: spoke-a, has: {state: waiting}}
+    for: 10min
+"""
+
+
+def passed(timeline: Timeline) -> None:
+    """Every step passed, nothing was left for the end; prints the times."""
+    assert timeline.passed
+    assert timeline.undone == []
+    for step in timeline.steps:
+        print(f"{timeline.scenario}: {step.at_s} s {step.kind} {step.what}: {step.after_s} s")
+
+
+@pytest.mark.parametrize("name", ["new-address", "swapped-address", "no-address", "spoke-sees-spoke"])
+def test_a_scenario_on_the_decks_lab_passes(dmvpn_labs: Labs, name: str) -> None:
+    timeline = dmvpn_labs.scenario(name)
+    passed(timeline)
+    registered = [event["event"] for event in timeline.events if event["node"].startswith("spoke")]
+    assert ("registered" in registered) is (name != "spoke-sees-spoke")
+
+
+def test_a_timeline_drawn_from_a_seed_passes_and_undoes_itself(dmvpn_lab: LiveLab) -> None:
+    scenario = drawn.draw(dmvpn_lab.plan, "hub-and-spoke", SEED, 2)
+    passed(dmvpn_lab.scenario(scenario))
+    assert dmvpn_lab.faults() == []
+
+
+def test_an_interrupted_run_leaves_the_lab_as_it_was(dmvpn_lab: LiveLab, tmp_path: Path) -> None:
+    path = tmp_path / "waiting.yml"
+    path.write_text(WAITING)
+    process = labs.start_command("run", str(path))
+    assert process.stdout is not None
+    said = []
+    while not (said and "expect: spoke-a: event nbma-changed" in said[-1]):
+        said.append(process.stdout.readline())
+        assert said[-1], said
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    assert "at the end: isp: ip link set dev eth2 up" in rest
+    dmvpn_lab.wait_for(lambda: dmvpn_lab.show("spoke-a", "nhs")[0]["state"] == "registered", 60)
+
+
+def test_split_horizon_hides_one_spoke_from_the_other(dmvpn_labs: Labs) -> None:
+    passed(dmvpn_labs.scenario("split-horizon"))
+
+
+def test_a_shortcut_is_absent_triggered_and_present_and_proves_nothing_when_it_is_there(
+    dmvpn_labs: Labs,
+) -> None:
+    passed(dmvpn_labs.scenario("shortcut"))
+    whole = load.read(load.find("shortcut")).scenario
+    first = next(n for n, step in enumerate(whole.steps) if isinstance(step, model.Trigger))
+    again = whole.model_copy(update={"steps": whole.steps[first:]})
+    with pytest.raises(ScenarioFailed, match="proves nothing: it was so before the act: spoke-a: nhrp"):
+        dmvpn_labs.get("phase-3").scenario(again)
+
+
+@pytest.mark.parametrize("name", ["sa-loss", "rekey"])
+def test_a_scenario_of_ipsec_passes(dmvpn_labs: Labs, name: str) -> None:
+    timeline = dmvpn_labs.scenario(name)
+    passed(timeline)
+    plan = dmvpn_labs.get("ipsec").plan
+    rows = [row for row in Lanes(plan, timeline).rows() if "spoke-a" in (row.source, row.target)]
+    kinds = [row.words for row in rows if row.kind in ("ike", "registration")]
+    if name == "rekey":
+        assert kinds == ["IPsec: new keys"]
+        return
+    assert kinds.index("IPsec: the last SA is gone") < kinds.index("IKE/IPsec established")
+    after = kinds[kinds.index("IKE/IPsec established") + 1 :]
+    assert after[0] == "NHRP registration request (ipsec-up)"
+    assert "NHRP registration reply" in after
+    assert all(row.encrypted for row in rows if row.kind == "registration")

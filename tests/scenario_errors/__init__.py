@@ -1,0 +1,1 @@
+"""Wrong scenarios and what they print."""

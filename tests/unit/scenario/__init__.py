@@ -1,0 +1,1 @@
+"""Scenarios without a lab: files, conditions, the runner, pictures."""

@@ -1,0 +1,74 @@
+"""Timelines by chance: the seed repeats them, they fit the lab, and they can be written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dmvpn_lab.errors import UsageError
+from dmvpn_lab.faults import registry
+from dmvpn_lab.scenario import drawn, load, model, rules
+from tests.unit.spec.labs import BUNDLED, bundled, plan
+
+STATIC = """
+lab: static
+clouds: {dmvpn: {subnet: 10.0.0.0/24}}
+nodes:
+  hub: {nbma: 172.17.0.1/24, lan: 192.168.0.1/24, clouds: {dmvpn: {role: hub}}}
+  spoke: {nbma: 172.16.1.1/24, lan: 192.168.1.1/24, clouds: {dmvpn: {role: spoke}}}
+"""
+
+
+def test_the_same_seed_draws_the_same_and_another_draws_another() -> None:
+    deck = bundled("hub-and-spoke")
+    first = [drawn.draw(deck, "hub-and-spoke", seed, 6) for seed in range(20)]
+    again = [drawn.draw(deck, "hub-and-spoke", seed, 6) for seed in range(20)]
+    assert first == again
+    assert len({drawn.dump(each).split("steps:")[1] for each in first}) == 20
+
+
+@pytest.mark.parametrize("topology", BUNDLED)
+def test_what_is_drawn_is_a_scenario_that_a_file_can_hold(topology: str, tmp_path: Path) -> None:
+    for seed in range(10):
+        scenario = drawn.draw(bundled(topology), topology, seed, 5)
+        assert sum(isinstance(step, model.Inject) for step in scenario.steps) == 5
+        path = tmp_path / "drawn.yml"
+        path.write_text(drawn.dump(scenario))
+        assert load.read(path).scenario == scenario  # every rule of a scenario holds, too
+
+
+def test_every_kind_of_fault_that_applies_is_drawn_some_time() -> None:
+    steps = drawn.draw(bundled("ipsec"), "ipsec", 1, 200).steps
+    injected = [step for step in steps if isinstance(step, model.Inject)]
+    assert {step.inject for step in injected} >= {"address-change", "sa-delete", "ike-restart", "rekey"}
+    changes = [step.options for step in injected if step.inject == "address-change"]
+    assert {key for options in changes for key in options} == {"swap", "subnet", "gap"}
+    assert {step.inject for step in drawn.draw(bundled("hub-and-spoke"), "x", 1, 50).steps
+            if isinstance(step, model.Inject)}.isdisjoint({"sa-delete", "ike-restart", "rekey"})  # fmt: skip
+
+
+def test_a_hub_is_restarted_and_no_spoke() -> None:
+    steps = drawn.draw(bundled("hub-and-spoke"), "x", 1, 200).steps
+    assert {step.node for step in steps
+            if isinstance(step, model.Inject) and step.inject == "hub-restart"} == {"hub"}  # fmt: skip
+
+
+def test_what_lasts_is_undone_before_the_last_checks() -> None:
+    for seed in range(50):
+        steps = drawn.draw(bundled("hub-and-spoke"), "x", seed, 4).steps
+        lasting = 0
+        for step in steps:
+            lasting += rules.lasting(step)
+            if isinstance(step, model.Undo):
+                lasting = 0 if step.undo == "all" else lasting - 1
+        assert lasting == 0
+        assert [step.settle.check for step in steps[-4:]  # type: ignore[union-attr]
+                ] == ["registration", "multicast", "adjacency", "reachability"]  # fmt: skip
+
+
+def test_a_lab_without_anything_to_disturb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    leases_only = {name: kind for name, kind in registry.kinds().items() if name == "address-change"}
+    monkeypatch.setattr(registry, "kinds", lambda: leases_only)
+    with pytest.raises(UsageError, match="no fault applies to static"):
+        drawn.draw(plan(STATIC), "static", 1, 1)
