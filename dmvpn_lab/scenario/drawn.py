@@ -11,6 +11,7 @@ from dmvpn_lab import checks
 from dmvpn_lab.checks.reachability import host_behind, pairs_of
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import registry
+from dmvpn_lab.faults.registry import Kind
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.scenario import model
 from dmvpn_lab.scenario.model import Scenario, Step
@@ -24,24 +25,21 @@ UNDO_AT_ONCE = 0.5
 def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     """A scenario of that many faults that apply to a lab. Raises UsageError when none does."""
     chance = random.Random(seed)
-    drawn = [(kind, kind.draw) for kind in registry.kinds().values() if kind.draw is not None]
-    choices = [(kind, options, node) for kind, options in drawn for node in kind.targets(plan)]
+    drawn = [kind for kind in registry.kinds().values() if kind.drawn]
+    choices = [(kind, node) for kind in drawn for node in kind.targets(plan)]
     if not choices:
         raise UsageError(f"no fault applies to {topology}", hint="one applies to a spoke with a lease")
     sound = [check.name for check in checks.ALL if _says_something(check.name, plan)]
     briefly = [_whole(name) for name in ("registration", "reachability") if name in sound]
     steps: list[Step] = [*briefly]
     last = 0
-    telling = [choice for choice in choices if choice[0].recovered_by is not None]
-    for number in range(faults):
-        # The first one has to cause something that is told, else the scenario proves nothing.
-        kind, options, node = chance.choice(choices if number else telling or choices)
-        inject = model.Inject(inject=kind.name, node=node, options=options(chance, plan, node))
-        tellers = _tellers(plan, kind, inject)
+    for _ in range(faults):
+        kind, node = chance.choice(choices)
+        inject = model.Inject(inject=kind.name, node=node, options=kind.draw(chance, plan, node))
+        tellers = _tellers(plan, node, inject, kind)
         steps += [inject, *_told(kind.recovered_by, tellers), *briefly]
         last += lasting(inject)
-        # An impaired line is not impaired again.
-        if lasting(inject) and (kind.recovered_by is None or chance.random() < UNDO_AT_ONCE):
+        if lasting(inject) and chance.random() < UNDO_AT_ONCE:
             steps += [model.Undo(undo="newest"), *_told(kind.recovered_by, tellers), *briefly]
             last -= 1
     if last:
@@ -51,16 +49,14 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     return Scenario(scenario=f"drawn-{seed}", title=title, topology=topology, steps=tuple(steps))
 
 
-def _tellers(plan: Plan, kind: registry.Kind, inject: model.Inject) -> list[str]:
-    """Who tells that it is over: the node and who swapped with it, or the other ends of its tunnels."""
-    swapped = [inject.options["swap"]] if "swap" in inject.options else []
+def _tellers(plan: Plan, node: str, inject: model.Inject, kind: Kind) -> list[str]:
+    """Who tells that it is over: the node and who swapped with it; of a hub, every spoke of its clouds."""
     if kind.recovered_at == "node":
-        return [inject.node, *swapped]
-    mine = plan.node(inject.node).tunnels
-    if any(tunnel.role == kind.recovered_at for tunnel in mine):
-        return [inject.node]
-    there = [node.name for tunnel in mine for node, _ in plan.members(tunnel.cloud, kind.recovered_at)]
-    return list(dict.fromkeys(there))
+        return [node]
+    spokes = [spoke.name for tunnel in plan.node(node).tunnels if tunnel.role == "hub"
+              for spoke, _ in plan.ours(tunnel.cloud, "spoke")]  # fmt: skip
+    swapped = [inject.options["swap"]] if "swap" in inject.options else []
+    return list(dict.fromkeys(spokes)) or [node, *swapped]
 
 
 def _told(event: str | None, nodes: list[str]) -> list[Step]:
