@@ -20,6 +20,7 @@ class AgentKill:
     recovered_by: str | None = "agent-ready"
     recovered_at: Where = "node"
     needs_ipsec = False
+    hubs_only = False
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Send the signal."""

@@ -15,6 +15,7 @@ class ClearNhrp:
     recovered_by: str | None = None
     recovered_at: Where = "node"
     needs_ipsec = False
+    hubs_only = False
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Tell the agent."""

@@ -15,6 +15,7 @@ class Expire:
     recovered_by: str | None = "peer-registered"
     recovered_at: Where = "hub"
     needs_ipsec = False
+    hubs_only = False
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Tell the agent."""

@@ -17,6 +17,7 @@ class HubRestart:
     recovered_by: str | None = "peer-registered"
     recovered_at: Where = "node"
     needs_ipsec = False
+    hubs_only = True
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Do it."""

@@ -21,6 +21,7 @@ class IkeRestart:
     recovered_by: str | None = "ipsec-up"
     recovered_at: Where = "spoke"
     needs_ipsec = True
+    hubs_only = False
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Send the signal."""

@@ -35,6 +35,7 @@ class Moment(Protocol):
     recovered_at: Where
     """Who says so: the spoke of each pair, its hub, or the router that it was done to."""
     needs_ipsec: bool
+    hubs_only: bool
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Do it to a router. Returns what was done, in words. Raises LabError."""

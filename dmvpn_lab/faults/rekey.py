@@ -20,6 +20,7 @@ class Rekey:
     recovered_by: str | None = "ipsec-rekeyed"
     recovered_at: Where = "spoke"
     needs_ipsec = True
+    hubs_only = False
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Ask for new keys."""

@@ -25,6 +25,7 @@ class SaDelete:
     recovered_by: str | None = "ipsec-up"
     recovered_at: Where = "spoke"
     needs_ipsec = True
+    hubs_only = False
 
     async def inject(self, lab: RunningLab, node: str, way: str) -> str:
         """Take the SAs away."""

@@ -42,6 +42,11 @@ HOLD_S = 3.0
 """A registration waits so long for the word that its sender has an SA."""
 
 
+KIND = slice(17, 18)
+"""Where a packet says its type."""
+_REGISTRATION = bytes([PacketType.REGISTRATION_REQUEST])
+
+
 class Agent:
     """All tunnels of one router, joined into domains by their network-id."""
 
@@ -219,6 +224,10 @@ class Agent:
         outer = nbma or tunnel.config.destination
         if outer is None:
             return []
+        if data[KIND] == _REGISTRATION:
+            renewed = self._server.refreshed(tunnel, data, outer, now)
+            if renewed is not None:
+                return renewed
         try:
             packet = decode(data)
         except ChecksumError:
@@ -231,19 +240,21 @@ class Agent:
         refused = acceptance.refusal(tunnel, packet, data)
         if refused is not None:
             return acceptance.error(tunnel, outer, packet, data, refused)
-        return self._dispatch(tunnel, packet, outer, now)
+        return self._dispatch(tunnel, packet, outer, now, data)
 
     def installed(self, token: int, ok: bool, now: float) -> list[Action]:
         """The kernel's verdict on an `InstallNeighbour` with that token."""
         return self._server.installed(token, ok, now)
 
-    def _dispatch(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
+    def _dispatch(
+        self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float, data: bytes = b""
+    ) -> list[Action]:
         match packet.type:
             case PacketType.REGISTRATION_REQUEST:
                 if tunnel.config.owners is not None and outer not in tunnel.secured:
                     self._hold(tunnel, packet, outer, now)
                     return []
-                return self._server.registration(tunnel, packet, outer, now)
+                return self._server.registration(tunnel, packet, outer, now, data)
             case PacketType.REGISTRATION_REPLY:
                 return self._client.reply(tunnel, packet, outer, now)
             case PacketType.RESOLUTION_REQUEST:

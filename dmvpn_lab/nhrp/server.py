@@ -14,16 +14,19 @@ from typing import Any
 from dmvpn_lab.nhrp import counters, nhs
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.constants import CieCode, PurgeFlag, meaning
+from dmvpn_lab.nhrp.constants import CieCode, PacketType, PurgeFlag, meaning
 from dmvpn_lab.nhrp.nhs import Verdict
 from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.purger import Asker, Purger
+from dmvpn_lab.nhrp.refresh import Refreshes, reply_to, request_id
 from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 PENDING_LIMIT = 8192
 """Registrations that wait for the kernel at the most; more are dropped and will be sent again."""
 
+_REGISTRATION_RECEIVED = counters.received(PacketType.REGISTRATION_REQUEST)
+_REGISTRATION_SENT = counters.sent(PacketType.REGISTRATION_REPLY)
 
 Key = tuple[str, int, int, int]
 """Equal for a request and its retransmissions: tunnel, protocol and NBMA address, request ID.
@@ -42,6 +45,8 @@ class Pending:
     existing: Binding | None
     """What the address had when the kernel was asked."""
     key: Key
+    data: bytes
+    """The request as it came."""
 
 
 class Server:
@@ -54,8 +59,40 @@ class Server:
         self._pending: dict[int, Pending] = {}
         self._asking: set[Key] = set()
         self._token = 0
+        self._refreshes = Refreshes()
 
-    def registration(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
+    def refreshed(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float) -> list[Action] | None:
+        """Renew by the short way; None: it is no renewal of what is bound, and has to go the long one."""
+        if tunnel.config.owners is not None or self._pending:
+            return None
+        accepted = self._refreshes.find(tunnel.name, tunnel.nbma, data)
+        binding = None if accepted is None else tunnel.cache.get(accepted.protocol)
+        if accepted is None or binding is None or binding.nbma != outer or binding.expires is None:
+            return None
+        if binding.interface != tunnel.name or binding.resolved or binding.expires <= now:
+            return None
+        if binding.unique != accepted.unique or binding.holding_time_s != accepted.holding_time_s:
+            return None
+        tunnel.cache.bind(
+            Binding(tunnel.name, binding.protocol, outer, binding.created, unique=binding.unique,
+                    holding_time_s=binding.holding_time_s, expires=now + accepted.holding_time_s,
+                    request_id=request_id(data), natted=binding.natted)
+        )  # fmt: skip
+        tunnel.counters[_REGISTRATION_RECEIVED] += 1
+        tunnel.counters[_REGISTRATION_SENT] += 1
+        if binding.natted:
+            tunnel.counters[counters.NBMA_MISMATCH] += 1
+        nbma = str(outer)
+        facts: dict[str, Any] = {
+            "interface": tunnel.name, "protocol": str(binding.protocol), "nbma": nbma,
+            "holding_time_s": accepted.holding_time_s, "unique": binding.unique, "previous_nbma": nbma,
+        }  # fmt: skip
+        answer = SendPacket(tunnel.name, outer, reply_to(accepted, data))
+        return [Notify("peer-registered", facts), answer]
+
+    def registration(
+        self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float, data: bytes = b""
+    ) -> list[Action]:
         """Judge a registration request; accepted ones wait for the kernel."""
         verdict = nhs.judge(request, outer, tunnel.config, tunnel.cache, tunnel.secured.get(outer))
         if verdict is None:
@@ -74,7 +111,7 @@ class Server:
             return []
         self._asking.add(key)
         self._token += 1
-        self._pending[self._token] = Pending(tunnel, request, verdict, existing, key)
+        self._pending[self._token] = Pending(tunnel, request, verdict, existing, key, data)
         return [InstallNeighbour(tunnel.name, verdict.protocol, outer, self._token)]
 
     def installed(self, token: int, ok: bool, now: float) -> list[Action]:
@@ -112,19 +149,18 @@ class Server:
         here = (tunnel.name, verdict.nbma)
         registered = previous is not None and not previous.resolved
         kept = registered and previous is not None and (previous.interface, previous.nbma) == here
-        tunnel.cache.bind(
-            Binding(
-                interface=tunnel.name,
-                protocol=verdict.protocol,
-                nbma=verdict.nbma,
-                created=previous.created if previous is not None and kept else now,
-                unique=verdict.unique,
-                holding_time_s=verdict.holding_time_s,
-                expires=now + verdict.holding_time_s,
-                request_id=request.request_id,
-                natted=request.source_nbma != verdict.nbma,
-            )
+        binding = Binding(
+            interface=tunnel.name,
+            protocol=verdict.protocol,
+            nbma=verdict.nbma,
+            created=previous.created if previous is not None and kept else now,
+            unique=verdict.unique,
+            holding_time_s=verdict.holding_time_s,
+            expires=now + verdict.holding_time_s,
+            request_id=request.request_id,
+            natted=request.source_nbma != verdict.nbma,
         )
+        tunnel.cache.bind(binding)
         facts: dict[str, Any] = {
             "interface": tunnel.name,
             "protocol": str(verdict.protocol),
@@ -139,6 +175,7 @@ class Server:
             # It ran out while the kernel was asked, and took the neighbour with it.
             changes.insert(0, InstallNeighbour(tunnel.name, verdict.protocol, verdict.nbma))
         reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma)
+        self._refreshes.remember(tunnel.nbma, pending.data, reply.data, binding)
         purges = [] if kept else self._purger.changed(tunnel.config.network_id, verdict.protocol, now)
         return [*changes, Notify("peer-registered", facts), reply, *purges]
 

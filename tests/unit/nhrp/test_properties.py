@@ -67,8 +67,8 @@ class Asked:
     kernel: bool
 
     def packet(self, number: int = 0) -> Packet:
-        """The request; its ID grows with each."""
-        entry = Cie(prefix_length=32, holding_time_s=self.holding_time_s)
+        """The request; its ID grows with each, and its MTU, so that none is a mere renewal."""
+        entry = Cie(prefix_length=32, holding_time_s=self.holding_time_s, mtu=1000 + number)
         return request(self.protocol, self.outer, request_id=number, unique=self.unique, cie=entry)
 
     def expected(self, model: dict[str, tuple[str, bool]]) -> int:

@@ -93,7 +93,7 @@ def test_a_purge_withdraws_a_request_that_still_waits_for_the_kernel() -> None:
 def test_a_binding_that_runs_out_while_its_renewal_waits_gets_its_neighbour_back() -> None:
     made = hub()
     deliver(made, request(), now=1.0)
-    token, _ = ask(made, request(request_id=6), now=300.9)
+    token, _ = ask(made, request(request_id=6, hop_count=254), now=300.9)
     assert made.tick(301.0)[0] == RemoveNeighbour(TUNNEL, SPOKE)
     done = made.installed(token, True, 301.1)
     assert done[0] == InstallNeighbour(TUNNEL, SPOKE, SPOKE_NBMA)

@@ -74,7 +74,8 @@ def test_a_kernel_that_refuses_the_neighbour_makes_code_5_and_no_binding() -> No
 def test_a_renewal_that_the_kernel_refuses_leaves_the_binding_as_it_was() -> None:
     made = hub()
     deliver(made, request(), now=1.0)
-    done = deliver(made, request(request_id=6), now=100.0, ok=False)
+    other = request(request_id=6, hop_count=254)  # not as before: the kernel is asked
+    done = deliver(made, other, now=100.0, ok=False)
     assert reply(done).cies[0].code == 5
     assert made.nhrp(100.0)[0]["expires_in_s"] == 201.0
 
@@ -189,7 +190,7 @@ def test_a_retransmission_while_the_kernel_is_asked_is_not_asked_twice() -> None
     token, _ = ask(made, request())
     assert made.receive(TUNNEL, encode(request()), SPOKE_NBMA, 1.5) == []
     assert len(packets(made.installed(token, True, 2.0))) == 1
-    again, _ = ask(made, request(), now=3.0)
+    again, _ = ask(made, request(hop_count=254), now=3.0)
     assert again != token
     assert len(packets(made.installed(again, True, 3.0))) == 1
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.faults import base, registry
-from dmvpn_lab.faults.registry import Kind
 from dmvpn_lab.scenario import runner
 from dmvpn_lab.scenario.timeline import Timeline, verdict_words
 from tests.unit.scenario.fake import FakeLab, run, scenario
@@ -241,7 +242,11 @@ def test_a_fault_that_a_cut_off_inject_left_is_undone_too(
         base.forget(lab.running, fault.number)
         return ()
 
-    half = Kind(real.name, real.options, True, real.recovered_by, real.targets, real.check, inject, real.draw)
+<<<<<<< HEAD
+    half = replace(real, inject=inject)
+=======
+    half = dataclasses.replace(real, inject=inject)
+>>>>>>> scenarios
     monkeypatch.setattr(registry, "kind", lambda name: half)
     monkeypatch.setattr("dmvpn_lab.faults.undo", undo)
     steps = "- inject: address-change\n  node: spoke-a\n- expect: {event: registered}\n"

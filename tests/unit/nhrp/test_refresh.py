@@ -1,0 +1,121 @@
+"""A renewal goes the short way: the same answer as by the long one, and only where all is as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from dmvpn_lab.nhrp.actions import InstallNeighbour
+from dmvpn_lab.nhrp.agent import Agent
+from dmvpn_lab.nhrp.packet import Packet, decode, encode
+from tests.unit.nhrp.builders import (
+    HUB_NBMA,
+    OTHER_NBMA,
+    SPOKE,
+    SPOKE_NBMA,
+    TUNNEL,
+    bindings,
+    deliver,
+    events,
+    facts,
+    hub,
+    neighbours,
+    purge,
+    reply,
+    request,
+)
+
+AGAIN = replace(request(), request_id=6)
+
+
+def registered(packet: Packet | None = None, **changes: object) -> Agent:
+    """A hub that has the spoke, at time 1."""
+    at_hub = hub(**changes)
+    deliver(at_hub, packet or request())
+    return at_hub
+
+
+def is_short(at_hub: Agent, packet: Packet, nbma: IPv4Address = SPOKE_NBMA, now: float = 100.0) -> bool:
+    """Whether the kernel is not asked."""
+    return not neighbours(at_hub.receive(TUNNEL, encode(packet), nbma, now))
+
+
+def test_a_renewal_is_answered_as_by_the_long_way_and_asks_the_kernel_nothing() -> None:
+    short, long = registered(), hub()
+    done = deliver(short, AGAIN, now=100.0)
+    assert not any(isinstance(action, InstallNeighbour) for action in done)
+    assert encode(reply(done)) == encode(reply(deliver(long, AGAIN)))
+    assert events(done) == ["peer-registered"]
+    assert facts(done, "peer-registered")["previous_nbma"] == str(SPOKE_NBMA)
+    (entry,) = short.nhrp(100.0)
+    assert (entry["expires_in_s"], entry["created_s_ago"]) == (300.0, 99.0)
+    assert short.counters()[TUNNEL]["received-registration-request"] == 2
+    assert short.counters()[TUNNEL]["sent-registration-reply"] == 2
+    (change,) = short.take_changes().bindings
+    assert change[2] is not None
+    assert change[2].request_id == 6
+
+
+def test_it_goes_on_from_renewal_to_renewal() -> None:
+    at_hub = registered()
+    for number in range(7, 20):
+        answer = reply(deliver(at_hub, replace(AGAIN, request_id=number), now=10.0 * number))
+        assert (answer.request_id, answer.cies[0].code) == (number, 0)
+    assert at_hub.nhrp(190.0)[0]["expires_in_s"] == 300.0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [replace(AGAIN, flags=0x8000), replace(AGAIN, cies=(replace(AGAIN.cies[0], holding_time_s=90),)),
+     replace(AGAIN, extensions=()), replace(AGAIN, hop_count=254), replace(AGAIN, protocol_type=0x86DE)],
+)  # fmt: skip
+def test_whatever_else_is_different_goes_the_long_way(changed: Packet) -> None:
+    assert not is_short(registered(), changed) or deliver(registered(), changed, now=100.0) == []
+
+
+def test_from_another_address_it_is_judged_anew() -> None:
+    assert not is_short(registered(), AGAIN, OTHER_NBMA)
+
+
+def test_after_the_binding_has_ended_it_is_bound_anew() -> None:
+    at_hub = registered()
+    assert is_short(at_hub, AGAIN)
+    deliver(at_hub, purge(), now=101.0)
+    assert bindings(at_hub) == {}
+    assert not is_short(at_hub, replace(AGAIN, request_id=7), now=102.0)
+
+
+def test_a_wrong_checksum_is_counted_and_not_answered() -> None:
+    at_hub = registered()
+    data = bytearray(encode(AGAIN))
+    data[12] ^= 1
+    assert at_hub.receive(TUNNEL, bytes(data), SPOKE_NBMA, 100.0) == []
+    assert at_hub.counters()[TUNNEL]["bad-checksum"] == 1
+
+
+def test_a_hub_with_another_address_of_its_own_does_not_answer_with_the_old_one() -> None:
+    at_hub = registered()
+    at_hub.source_changed(TUNNEL, IPv4Address("172.17.0.9"), 50.0)
+    done = deliver(at_hub, AGAIN, now=100.0)
+    responder = reply(done).extension(3)
+    assert responder is not None
+    assert responder.cies()[0].nbma == IPv4Address("172.17.0.9")
+    assert IPv4Address("172.17.0.9") != HUB_NBMA
+
+
+def test_with_another_secret_it_is_refused() -> None:
+    at_hub = registered(authentication=None)
+    strict = hub(authentication="secret")
+    assert is_short(at_hub, AGAIN)
+    (action,) = strict.receive(TUNNEL, encode(AGAIN), SPOKE_NBMA, 1.0)[:1]
+    assert decode(action.data).type == 7  # type: ignore[union-attr]
+
+
+def test_a_spoke_behind_nat_stays_known_as_such() -> None:
+    inside = replace(request(), source_nbma=IPv4Address("10.9.1.2"))
+    at_hub = registered(inside)
+    assert is_short(at_hub, replace(inside, request_id=6))
+    assert "nat" in at_hub.nhrp(100.0)[0]["flags"]
+    assert bindings(at_hub) == {str(SPOKE): str(SPOKE_NBMA)}
