@@ -11,10 +11,7 @@ from typing import Any
 
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import address_change, impair, link_down, nat_rebind
-<<<<<<< HEAD
-=======
 from dmvpn_lab.faults.impair import Impairment
->>>>>>> scenarios
 from dmvpn_lab.faults.moment import Moment, Where, chosen, moments
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec.plan_types import Plan
@@ -22,14 +19,8 @@ from dmvpn_lab.spec.plan_types import Plan
 Options = Mapping[str, Any]
 """As a file has them: words, numbers and truth values."""
 LONGEST_GAP_S = 3600.0
-<<<<<<< HEAD
-IMPAIRMENTS = {"delay": "delay_ms", "jitter": "jitter_ms", "loss": "loss_percent", "rate": "rate_kbps"}
-"""Options of `impair`, in milliseconds, per cent and kbit/s."""
-=======
-HUBS_ONLY = frozenset({"hub-restart"})
 RENEWED = frozenset({"hub-restart", "expire"})
 """Over when the spokes renew their registration."""
->>>>>>> scenarios
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +32,19 @@ class Kind:
     lasting: bool
     """It is in force until it is undone."""
     recovered_by: str | None
-<<<<<<< HEAD
-    """The event that says that it is over; None: nothing does."""
-    recovered_at: Where
-    """Who says so: each spoke, each hub, or the node that it was done to."""
-=======
     """The event that says that it is over; None: nothing says so."""
     recovered_at: Where
     """Who says so: the spokes that a fault touches, the hub, or the node itself."""
     drawn: bool
     """Whether chance may draw it: a lab is over it soon, not when somebody renews."""
->>>>>>> scenarios
     targets: Callable[[Plan], tuple[str, ...]]
     """The nodes that it can be done to."""
     check: Callable[[Options], None]
     """Raises UsageError for options that cannot be."""
     inject: Callable[[RunningLab, str, Options], Awaitable[str]]
     """Do it; what was done, in words."""
-    draw: Callable[[random.Random, Plan, str], dict[str, Any]] | None
-    """Options by chance, for that node; None: not drawn, since the lab is not whole until it is undone."""
+    draw: Callable[[random.Random, Plan, str], dict[str, Any]]
+    """Options by chance, for that node."""
 
 
 def kinds() -> dict[str, Kind]:
@@ -95,50 +80,6 @@ def _address_change() -> Kind:
         _wish("", options)
 
     options = ("address", "subnet", "gap", "swap")
-<<<<<<< HEAD
-    return Kind(address_change.NAME, options, True, "registered", "node", _leased, check, inject, draw)
-
-
-def _link_down() -> Kind:
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await link_down.inject(lab, node, lan=options.get("lan", False))).what
-
-    def check(options: Options) -> None:
-        _known(options, ("lan",))
-        if not isinstance(options.get("lan", False), bool):
-            raise UsageError("lan is true or false")
-
-    return Kind(link_down.NAME, ("lan",), True, None, "node", _routers, check, inject, None)
-
-
-def _impair() -> Kind:
-    names = tuple(IMPAIRMENTS)
-
-    def wish(options: Options) -> impair.Impairment:
-        _known(options, names)
-        if not all(isinstance(value, int | float) and value >= 0 for value in options.values()):
-            raise UsageError(f"{', '.join(names)} are numbers", hint="such as `delay: 50` (ms)")
-        rate = int(options.get("rate", 0))
-        how = {IMPAIRMENTS[name]: float(value) for name, value in options.items() if name != "rate"}
-        return impair.Impairment(rate_kbps=rate, **how)
-
-    def check(options: Options) -> None:
-        wish(options).words()
-
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await impair.inject(lab, node, wish(options))).what
-
-    def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
-        return {"delay": chance.choice((5, 20, 50)), "loss": chance.choice((0, 1, 2))}
-
-    return Kind(impair.NAME, names, True, None, "node", _routers, check, inject, draw)
-
-
-def _nat_rebind() -> Kind:
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await nat_rebind.inject(lab, node)).what
-
-=======
     return Kind(address_change.NAME, options, True, "registered", "spoke", True, _leased, check, inject, draw)
 
 
@@ -175,37 +116,24 @@ def _impair() -> Kind:
 
 
 def _nat_rebind() -> Kind:
->>>>>>> scenarios
     def targets(plan: Plan) -> tuple[str, ...]:
         return tuple(node.name for node in plan.nodes if node.kind == "nat")
 
     def check(options: Options) -> None:
         _known(options, ())
 
-<<<<<<< HEAD
-    return Kind(nat_rebind.NAME, (), True, None, "node", targets, check, inject, None)
-=======
     async def inject(lab: RunningLab, node: str, options: Options) -> str:
         return (await nat_rebind.inject(lab, node)).what
 
     return Kind(nat_rebind.NAME, (), True, None, "node", False, targets, check, inject, _nothing)
->>>>>>> scenarios
 
 
 def _of_a_moment(moment: Moment) -> Kind:
     def targets(plan: Plan) -> tuple[str, ...]:
-<<<<<<< HEAD
-        return tuple(
-            each.name for each in plan.agents()
-            if any((plan.cloud(tunnel.cloud).ipsec or not moment.needs_ipsec)
-                   and (tunnel.role == "hub" or not moment.hubs_only) for tunnel in each.tunnels)
-=======
-        hubs_only = moment.name in HUBS_ONLY
         return tuple(
             each.name for each in plan.agents()
             if (not moment.needs_ipsec or any(plan.cloud(t.cloud).ipsec for t in each.tunnels))
-            and (not hubs_only or any(t.role == "hub" for t in each.tunnels))
->>>>>>> scenarios
+            and (not moment.hubs_only or any(t.role == "hub" for t in each.tunnels))
         )  # fmt: skip
 
     def check(options: Options) -> None:
@@ -218,14 +146,6 @@ def _of_a_moment(moment: Moment) -> Kind:
     def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
         return {"how": chance.choice(moment.ways).name}
 
-<<<<<<< HEAD
-    return Kind(
-        moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, targets, check, inject, draw
-    )
-
-
-def _routers(plan: Plan) -> tuple[str, ...]:
-=======
     drawn = moment.recovered_by is not None and moment.name not in RENEWED
     return Kind(moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, drawn, targets,
                 check, inject, draw)  # fmt: skip
@@ -237,7 +157,6 @@ def _nothing(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
 
 
 def _agents(plan: Plan) -> tuple[str, ...]:
->>>>>>> scenarios
     return tuple(node.name for node in plan.agents())
 
 

@@ -25,13 +25,8 @@ UNDO_AT_ONCE = 0.5
 def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     """A scenario of that many faults that apply to a lab. Raises UsageError when none does."""
     chance = random.Random(seed)
-<<<<<<< HEAD
-    drawn = [(kind, kind.draw) for kind in registry.kinds().values() if kind.draw is not None]
-    choices = [(kind, options, node) for kind, options in drawn for node in kind.targets(plan)]
-=======
     drawn = [kind for kind in registry.kinds().values() if kind.drawn]
     choices = [(kind, node) for kind in drawn for node in kind.targets(plan)]
->>>>>>> scenarios
     if not choices:
         raise UsageError(f"no fault applies to {topology}", hint="one applies to a spoke with a lease")
     sound = [check.name for check in checks.ALL if _says_something(check.name, plan)]
@@ -39,15 +34,9 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     steps: list[Step] = [*briefly]
     last = 0
     for _ in range(faults):
-<<<<<<< HEAD
-        kind, options, node = chance.choice(choices)
-        inject = model.Inject(inject=kind.name, node=node, options=options(chance, plan, node))
-        tellers = _tellers(plan, kind, inject)
-=======
         kind, node = chance.choice(choices)
         inject = model.Inject(inject=kind.name, node=node, options=kind.draw(chance, plan, node))
         tellers = _tellers(plan, node, inject, kind)
->>>>>>> scenarios
         steps += [inject, *_told(kind.recovered_by, tellers), *briefly]
         last += lasting(inject)
         if lasting(inject) and chance.random() < UNDO_AT_ONCE:
@@ -60,25 +49,14 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     return Scenario(scenario=f"drawn-{seed}", title=title, topology=topology, steps=tuple(steps))
 
 
-<<<<<<< HEAD
-def _tellers(plan: Plan, kind: registry.Kind, inject: model.Inject) -> list[str]:
-    """Who tells that it is over: the node and who swapped with it, or the other ends of its tunnels."""
-=======
 def _tellers(plan: Plan, node: str, inject: model.Inject, kind: Kind) -> list[str]:
     """Who tells that it is over: the node and who swapped with it; of a hub, every spoke of its clouds."""
     if kind.recovered_at == "node":
         return [node]
     spokes = [spoke.name for tunnel in plan.node(node).tunnels if tunnel.role == "hub"
               for spoke, _ in plan.ours(tunnel.cloud, "spoke")]  # fmt: skip
->>>>>>> scenarios
     swapped = [inject.options["swap"]] if "swap" in inject.options else []
-    if kind.recovered_at == "node":
-        return [inject.node, *swapped]
-    mine = plan.node(inject.node).tunnels
-    if any(tunnel.role == kind.recovered_at for tunnel in mine):
-        return [inject.node]
-    there = [node.name for tunnel in mine for node, _ in plan.members(tunnel.cloud, kind.recovered_at)]
-    return list(dict.fromkeys(there))
+    return list(dict.fromkeys(spokes)) or [node, *swapped]
 
 
 def _told(event: str | None, nodes: list[str]) -> list[Step]:

@@ -8,11 +8,7 @@ import pytest
 
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import registry
-<<<<<<< HEAD
-from dmvpn_lab.scenario import drawn, load, model, rules
-=======
 from dmvpn_lab.scenario import drawn, load, model
->>>>>>> scenarios
 from tests.unit.spec.labs import BUNDLED, bundled, plan
 
 STATIC = """
@@ -52,12 +48,6 @@ def test_every_kind_of_fault_that_applies_is_drawn_some_time() -> None:
             if isinstance(step, model.Inject)}.isdisjoint({"sa-delete", "ike-restart", "rekey"})  # fmt: skip
 
 
-<<<<<<< HEAD
-def test_a_hub_is_restarted_and_no_spoke() -> None:
-    steps = drawn.draw(bundled("hub-and-spoke"), "x", 1, 200).steps
-    assert {step.node for step in steps
-            if isinstance(step, model.Inject) and step.inject == "hub-restart"} == {"hub"}  # fmt: skip
-=======
 def test_what_is_over_only_when_somebody_renews_is_not_drawn() -> None:
     kinds = registry.kinds()
     assert {name for name, kind in kinds.items() if not kind.drawn} == {
@@ -84,7 +74,6 @@ def test_options_of_a_fault_are_checked_before_any_lab_runs(
     registry.kind(name).check(options)
     with pytest.raises(UsageError):
         registry.kind(name).check(wrong)
->>>>>>> scenarios
 
 
 def test_what_lasts_is_undone_before_the_last_checks() -> None:
@@ -92,11 +81,7 @@ def test_what_lasts_is_undone_before_the_last_checks() -> None:
         steps = drawn.draw(bundled("hub-and-spoke"), "x", seed, 4).steps
         lasting = 0
         for step in steps:
-<<<<<<< HEAD
-            lasting += rules.lasting(step)
-=======
             lasting += isinstance(step, model.Inject) and registry.kind(step.inject).lasting
->>>>>>> scenarios
             if isinstance(step, model.Undo):
                 lasting = 0 if step.undo == "all" else lasting - 1
         assert lasting == 0
@@ -104,11 +89,6 @@ def test_what_lasts_is_undone_before_the_last_checks() -> None:
                 ] == ["registration", "multicast", "adjacency", "reachability"]  # fmt: skip
 
 
-<<<<<<< HEAD
-def test_a_lab_without_anything_to_disturb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    leases_only = {name: kind for name, kind in registry.kinds().items() if name == "address-change"}
-    monkeypatch.setattr(registry, "kinds", lambda: leases_only)
-=======
 def test_only_what_applies_to_a_lab_is_drawn() -> None:
     steps = drawn.draw(plan(STATIC), "static", 1, 20).steps
     assert {step.inject for step in steps if isinstance(step, model.Inject)} == {"agent-kill"}
@@ -116,6 +96,5 @@ def test_only_what_applies_to_a_lab_is_drawn() -> None:
 
 def test_a_lab_without_anything_to_disturb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "kinds", dict)
->>>>>>> scenarios
     with pytest.raises(UsageError, match="no fault applies to static"):
         drawn.draw(plan(STATIC), "static", 1, 1)
