@@ -23,7 +23,7 @@ def derived_s(plan: Plan, condition: Condition, *, leases: bool) -> float:
         case model.EventHappened():
             own_s = _event_s(plan, condition)
         case model.CheckPasses():
-            own_s = CHECKS_S.get(condition.check, routes_s(plan))
+            own_s = CHECKS_S.get(condition.check, routes_s(plan)) + _secured_s(plan)
         case model.EntryExists():
             own_s = routes_s(plan) if condition.entry.startswith("eigrp") else _registered_s(plan)
         case _:
@@ -53,5 +53,9 @@ def _event_s(plan: Plan, condition: model.EventHappened) -> float:
 
 def _registered_s(plan: Plan) -> float:
     """A request and its retransmissions, and an SA before where there must be one."""
-    protected = any(cloud.ipsec is not None for cloud in plan.clouds)
-    return REGISTER_DEADLINE_S + (IPSEC_DEADLINE_S if protected else 0.0)
+    return REGISTER_DEADLINE_S + _secured_s(plan)
+
+
+def _secured_s(plan: Plan) -> float:
+    """Until there are SAs, where there must be any."""
+    return IPSEC_DEADLINE_S if any(cloud.ipsec is not None for cloud in plan.clouds) else 0.0

@@ -70,7 +70,7 @@ class Capture:
     def write(self, folder: Path) -> list[Path]:
         """One pcap file for each line that had a packet, named after its router."""
         by_router: dict[str, list[bytes]] = {}
-        for record in self._records:
+        for record in list(self._records):  # in one go: the loop's thread goes on capturing
             (index,) = struct.unpack_from("!I", record, RECORD_OCTETS + INDEX_AT)
             if index in self._names:
                 by_router.setdefault(self._names[index], []).append(record)

@@ -111,3 +111,4 @@ def test_deadlines_follow_from_the_protocols_timers() -> None:
     adjacency = deadlines.derived_s(deck, model.CheckPasses(check="adjacency"), leases=False)
     assert adjacency == derived(deck, "eigrp-neighbour-up") > 20 + 15  # the hold time and more
     assert deadlines.derived_s(deck, model.CheckPasses(check="registration"), leases=False) == 30
+    assert deadlines.derived_s(ipsec, model.CheckPasses(check="encryption"), leases=False) == 90
