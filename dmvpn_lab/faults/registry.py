@@ -11,6 +11,7 @@ from typing import Any
 
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import address_change, impair, link_down, nat_rebind
+from dmvpn_lab.faults.impair import Impairment
 from dmvpn_lab.faults.moment import Moment, Where, chosen, moments
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec.plan_types import Plan
@@ -18,8 +19,8 @@ from dmvpn_lab.spec.plan_types import Plan
 Options = Mapping[str, Any]
 """As a file has them: words, numbers and truth values."""
 LONGEST_GAP_S = 3600.0
-IMPAIRMENTS = {"delay": "delay_ms", "jitter": "jitter_ms", "loss": "loss_percent", "rate": "rate_kbps"}
-"""Options of `impair`, in milliseconds, per cent and kbit/s."""
+RENEWED = frozenset({"hub-restart", "expire"})
+"""Over when the spokes renew their registration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,19 @@ class Kind:
     lasting: bool
     """It is in force until it is undone."""
     recovered_by: str | None
-    """The event that says that it is over; None: nothing does."""
+    """The event that says that it is over; None: nothing says so."""
     recovered_at: Where
-    """Who says so: each spoke, each hub, or the node that it was done to."""
+    """Who says so: the spokes that a fault touches, the hub, or the node itself."""
+    drawn: bool
+    """Whether chance may draw it: a lab is over it soon, not when somebody renews."""
     targets: Callable[[Plan], tuple[str, ...]]
     """The nodes that it can be done to."""
     check: Callable[[Options], None]
     """Raises UsageError for options that cannot be."""
     inject: Callable[[RunningLab, str, Options], Awaitable[str]]
     """Do it; what was done, in words."""
-    draw: Callable[[random.Random, Plan, str], dict[str, Any]] | None
-    """Options by chance, for that node; None: not drawn, since the lab is not whole until it is undone."""
+    draw: Callable[[random.Random, Plan, str], dict[str, Any]]
+    """Options by chance, for that node."""
 
 
 def kinds() -> dict[str, Kind]:
@@ -67,7 +70,8 @@ def _address_change() -> Kind:
         return injected.what
 
     def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
-        others = [each for each in _leased(plan) if each != node]
+        provider = {access.router: access.provider for access in plan.access}
+        others = [each for each in _leased(plan) if each != node and provider[each] == provider[node]]
         forms: list[dict[str, Any]] = [{}, {"subnet": True}, {"gap": f"{chance.randint(1, 4)}s"}]
         forms += [{"swap": chance.choice(others)}] if others else []
         return chance.choice(forms)
@@ -76,63 +80,60 @@ def _address_change() -> Kind:
         _wish("", options)
 
     options = ("address", "subnet", "gap", "swap")
-    return Kind(address_change.NAME, options, True, "registered", "node", _leased, check, inject, draw)
+    return Kind(address_change.NAME, options, True, "registered", "spoke", True, _leased, check, inject, draw)
 
 
 def _link_down() -> Kind:
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await link_down.inject(lab, node, lan=options.get("lan", False))).what
-
     def check(options: Options) -> None:
         _known(options, ("lan",))
         if not isinstance(options.get("lan", False), bool):
-            raise UsageError("lan is true or false")
+            raise UsageError(f"{options['lan']!r} will not do", hint="lan is true or false")
 
-    return Kind(link_down.NAME, ("lan",), True, None, "node", _routers, check, inject, None)
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await link_down.inject(lab, node, lan=bool(options.get("lan")))).what
+
+    return Kind(link_down.NAME, ("lan",), True, None, "node", False, _agents, check, inject, _nothing)
 
 
 def _impair() -> Kind:
-    names = tuple(IMPAIRMENTS)
+    names = ("delay", "jitter", "loss", "rate")
 
-    def wish(options: Options) -> impair.Impairment:
+    def impairment(options: Options) -> Impairment:
         _known(options, names)
-        if not all(isinstance(value, int | float) and value >= 0 for value in options.values()):
-            raise UsageError(f"{', '.join(names)} are numbers", hint="such as `delay: 50` (ms)")
-        rate = int(options.get("rate", 0))
-        how = {IMPAIRMENTS[name]: float(value) for name, value in options.items() if name != "rate"}
-        return impair.Impairment(rate_kbps=rate, **how)
+        values = {name: options.get(name, 0) for name in names}
+        for value in values.values():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise UsageError(f"{value!r} will not do", hint="a whole number")
+        return Impairment(values["delay"], values["jitter"], values["loss"], values["rate"])
 
     def check(options: Options) -> None:
-        wish(options).words()
+        impairment(options).words()
 
     async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await impair.inject(lab, node, wish(options))).what
+        return (await impair.inject(lab, node, impairment(options))).what
 
-    def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
-        return {"delay": chance.choice((5, 20, 50)), "loss": chance.choice((0, 1, 2))}
-
-    return Kind(impair.NAME, names, True, None, "node", _routers, check, inject, draw)
+    return Kind(impair.NAME, names, True, None, "node", False, _agents, check, inject, _nothing)
 
 
 def _nat_rebind() -> Kind:
-    async def inject(lab: RunningLab, node: str, options: Options) -> str:
-        return (await nat_rebind.inject(lab, node)).what
-
     def targets(plan: Plan) -> tuple[str, ...]:
         return tuple(node.name for node in plan.nodes if node.kind == "nat")
 
     def check(options: Options) -> None:
         _known(options, ())
 
-    return Kind(nat_rebind.NAME, (), True, None, "node", targets, check, inject, None)
+    async def inject(lab: RunningLab, node: str, options: Options) -> str:
+        return (await nat_rebind.inject(lab, node)).what
+
+    return Kind(nat_rebind.NAME, (), True, None, "node", False, targets, check, inject, _nothing)
 
 
 def _of_a_moment(moment: Moment) -> Kind:
     def targets(plan: Plan) -> tuple[str, ...]:
         return tuple(
             each.name for each in plan.agents()
-            if any((plan.cloud(tunnel.cloud).ipsec or not moment.needs_ipsec)
-                   and (tunnel.role == "hub" or not moment.hubs_only) for tunnel in each.tunnels)
+            if (not moment.needs_ipsec or any(plan.cloud(t.cloud).ipsec for t in each.tunnels))
+            and (not moment.hubs_only or any(t.role == "hub" for t in each.tunnels))
         )  # fmt: skip
 
     def check(options: Options) -> None:
@@ -145,12 +146,17 @@ def _of_a_moment(moment: Moment) -> Kind:
     def draw(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
         return {"how": chance.choice(moment.ways).name}
 
-    return Kind(
-        moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, targets, check, inject, draw
-    )
+    drawn = moment.recovered_by is not None and moment.name not in RENEWED
+    return Kind(moment.name, ("how",), False, moment.recovered_by, moment.recovered_at, drawn, targets,
+                check, inject, draw)  # fmt: skip
 
 
-def _routers(plan: Plan) -> tuple[str, ...]:
+def _nothing(chance: random.Random, plan: Plan, node: str) -> dict[str, Any]:
+    """No options."""
+    return {}
+
+
+def _agents(plan: Plan) -> tuple[str, ...]:
     return tuple(node.name for node in plan.agents())
 
 
@@ -198,4 +204,4 @@ def _gap_s(options: Options) -> float:
 def _known(options: Options, names: tuple[str, ...]) -> None:
     for name in options:
         if name not in names:
-            raise UsageError(f"it has no option {name!r}", hint=f"there are: {', '.join(names)}")
+            raise UsageError(f"it has no option {name!r}", hint=f"there are: {', '.join(names) or 'none'}")

@@ -22,7 +22,7 @@ from pathlib import Path
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import cpio
 from dmvpn_lab.machine.paths import cache_folder, locked
-from dmvpn_lab.machine.recipe import PACKAGE, Recipe, images_folder, load
+from dmvpn_lab.machine.recipe import PACKAGE, Recipe, constraints_file, images_folder, load
 
 Progress = Callable[[str], None]
 
@@ -119,7 +119,7 @@ def _fill_root(
     ])  # fmt: skip
     for name in ("src", "lib", "lab-lib", "machine"):
         (root / OWN / name).mkdir(parents=True, exist_ok=True)
-    progress("Python libraries")
+    progress(f"Python libraries of {'the machine' if machine_python else 'the nodes'}")
     version = _python_version(root)
     pip(root / OWN / "lib", version, recipe.node_python)
     if machine_python:
@@ -139,10 +139,7 @@ def pip(target: Path, version: str, requirements: Sequence[str]) -> None:
             "--python-version", version, "--only-binary=:all:", "--no-compile"]  # fmt: skip
     for platform_tag in ("manylinux_2_17", "manylinux2014", "manylinux_2_28"):
         argv += ["--platform", f"{platform_tag}_{platform.machine()}"]
-    constraints = PACKAGE.parent / "constraints.txt"
-    if constraints.is_file():
-        argv += ["--constraint", str(constraints)]
-    _run([*argv, *requirements])
+    _run([*argv, "--constraint", str(constraints_file()), *requirements])
 
 
 def _copy_scripts(place: Path, recipe: Recipe) -> None:

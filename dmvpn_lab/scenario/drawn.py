@@ -11,6 +11,7 @@ from dmvpn_lab import checks
 from dmvpn_lab.checks.reachability import host_behind, pairs_of
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import registry
+from dmvpn_lab.faults.registry import Kind
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.scenario import model
 from dmvpn_lab.scenario.model import Scenario, Step
@@ -24,8 +25,8 @@ UNDO_AT_ONCE = 0.5
 def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     """A scenario of that many faults that apply to a lab. Raises UsageError when none does."""
     chance = random.Random(seed)
-    drawn = [(kind, kind.draw) for kind in registry.kinds().values() if kind.draw is not None]
-    choices = [(kind, options, node) for kind, options in drawn for node in kind.targets(plan)]
+    drawn = [kind for kind in registry.kinds().values() if kind.drawn]
+    choices = [(kind, node) for kind in drawn for node in kind.targets(plan)]
     if not choices:
         raise UsageError(f"no fault applies to {topology}", hint="one applies to a spoke with a lease")
     sound = [check.name for check in checks.ALL if _says_something(check.name, plan)]
@@ -33,9 +34,9 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     steps: list[Step] = [*briefly]
     last = 0
     for _ in range(faults):
-        kind, options, node = chance.choice(choices)
-        inject = model.Inject(inject=kind.name, node=node, options=options(chance, plan, node))
-        tellers = _tellers(plan, kind, inject)
+        kind, node = chance.choice(choices)
+        inject = model.Inject(inject=kind.name, node=node, options=kind.draw(chance, plan, node))
+        tellers = _tellers(plan, node, inject, kind)
         steps += [inject, *_told(kind.recovered_by, tellers), *briefly]
         last += lasting(inject)
         if lasting(inject) and chance.random() < UNDO_AT_ONCE:
@@ -48,16 +49,14 @@ def draw(plan: Plan, topology: str, seed: int, faults: int) -> Scenario:
     return Scenario(scenario=f"drawn-{seed}", title=title, topology=topology, steps=tuple(steps))
 
 
-def _tellers(plan: Plan, kind: registry.Kind, inject: model.Inject) -> list[str]:
-    """Who tells that it is over: the node and who swapped with it, or the other ends of its tunnels."""
-    swapped = [inject.options["swap"]] if "swap" in inject.options else []
+def _tellers(plan: Plan, node: str, inject: model.Inject, kind: Kind) -> list[str]:
+    """Who tells that it is over: the node and who swapped with it; of a hub, every spoke of its clouds."""
     if kind.recovered_at == "node":
-        return [inject.node, *swapped]
-    mine = plan.node(inject.node).tunnels
-    if any(tunnel.role == kind.recovered_at for tunnel in mine):
-        return [inject.node]
-    there = [node.name for tunnel in mine for node, _ in plan.members(tunnel.cloud, kind.recovered_at)]
-    return list(dict.fromkeys(there))
+        return [node]
+    spokes = [spoke.name for tunnel in plan.node(node).tunnels if tunnel.role == "hub"
+              for spoke, _ in plan.ours(tunnel.cloud, "spoke")]  # fmt: skip
+    swapped = [inject.options["swap"]] if "swap" in inject.options else []
+    return list(dict.fromkeys(spokes)) or [node, *swapped]
 
 
 def _told(event: str | None, nodes: list[str]) -> list[Step]:
@@ -77,6 +76,8 @@ def _says_something(check: str, plan: Plan) -> bool:
             return any(cloud.ipsec is not None for cloud in plan.clouds)
         case "resolution":
             return any(cloud.phase != 1 and _two_spokes_with_a_host(plan, cloud) for cloud in plan.clouds)
+        case "shortcut":
+            return any(cloud.phase == 3 and _two_spokes_with_a_host(plan, cloud) for cloud in plan.clouds)
         case "adjacency":
             return any(protocol(cloud.routing.protocol).exchanges_routes for cloud in plan.clouds)
         case "reachability":

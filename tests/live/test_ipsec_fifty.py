@@ -22,7 +22,9 @@ NAME = "test-fifty"
 SPOKES = 50
 PATIENCE_S = 300.0
 """Fifty routers on two emulated processors; what it really takes is printed."""
-MOVE = "ip addr add {new}/24 dev eth1; ip addr del {old}/24 dev eth1"
+MOVE = (
+    "ip addr del {old}/24 dev eth1 && ip addr add {new}/24 dev eth1 && ip route replace default via {gateway}"
+)
 
 
 def topology(folder: Path) -> Path:
@@ -95,7 +97,8 @@ def test_fifty_spokes_that_get_new_addresses_at_once_lose_nobody(fifty: tuple[La
     async def move() -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(1, SPOKES + 1):
-                line = MOVE.format(old=nbma(number), new=nbma(number, moved=True))
+                gateway = nbma(number) + 253
+                line = MOVE.format(old=nbma(number), new=nbma(number, moved=True), gateway=gateway)
                 group.create_task(lab.running.must(f"spoke-{number}", "sh", "-c", line))
 
     began = time.monotonic()

@@ -22,7 +22,8 @@ HUB, SPOKE_A, SPOKE_B = "172.17.0.1", "172.16.1.1", "172.16.2.1"
 NEAR = "192.168.1.2"
 BRIEF = ("holding-time: 600", "holding-time: 45")
 DIRECT = {"192.168.2.0/24": "10.0.0.12"}
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
+"""An idle binding is renewed once more when it was used in the last two thirds of its holding time."""
 IKE = re.compile(
     rf"^\S+: #(\d+), ESTABLISHED[^\n]*\n  local[^\n]*\n  remote[^\n]* @ {SPOKE_A}\[", re.MULTILINE
 )
@@ -143,10 +144,9 @@ def spis(lab: Lab) -> set[str]:
 def test_a_shortcut_that_nobody_uses_ends_with_its_sa(lab: Lab) -> None:
     lab.must("host-1", "ping", "-n", "-c", "12", FAR)
     until(lab, "spoke-a", DIRECT)
-    until(lab, "spoke-a", {})
     for spoke in ("spoke-a", "spoke-b"):
         until_peers(lab, spoke, [HUB])
-    assert shortcuts(lab, "spoke-b") == {}
+        assert shortcuts(lab, spoke) == {}
 
 
 def test_nothing_was_in_clear_between_the_spokes(lab: Lab, lines: LineWatch) -> None:

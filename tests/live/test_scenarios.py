@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from dmvpn_lab.testing import Labs, LiveLab, ScenarioFailed
 from tests.live import labs
 
 pytestmark = pytest.mark.live
-SEED = 11
+SEED, FAULTS = 11, 1
 WAITING = """
 scenario: waiting
 topology: hub-and-spoke
@@ -45,7 +46,7 @@ def test_a_scenario_on_the_decks_lab_passes(dmvpn_labs: Labs, name: str) -> None
 
 
 def test_a_timeline_drawn_from_a_seed_passes_and_undoes_itself(dmvpn_lab: LiveLab) -> None:
-    scenario = drawn.draw(dmvpn_lab.plan, "hub-and-spoke", SEED, 2)
+    scenario = drawn.draw(dmvpn_lab.plan, "hub-and-spoke", SEED, FAULTS)
     passed(dmvpn_lab.scenario(scenario))
     assert dmvpn_lab.faults() == []
 
@@ -67,25 +68,34 @@ def test_an_interrupted_run_leaves_the_lab_as_it_was(dmvpn_lab: LiveLab, tmp_pat
 
 
 def test_split_horizon_hides_one_spoke_from_the_other(dmvpn_labs: Labs) -> None:
-    passed(dmvpn_labs.scenario("split-horizon"))
+    topology = str(load.read(load.find("split-horizon")).topology)
+    with dmvpn_labs.running(topology):
+        passed(dmvpn_labs.scenario("split-horizon"))
 
 
 def test_a_shortcut_is_absent_triggered_and_present_and_proves_nothing_when_it_is_there(
     dmvpn_labs: Labs,
 ) -> None:
-    passed(dmvpn_labs.scenario("shortcut"))
     whole = load.read(load.find("shortcut")).scenario
     first = next(n for n, step in enumerate(whole.steps) if isinstance(step, model.Trigger))
     again = whole.model_copy(update={"steps": whole.steps[first:]})
-    with pytest.raises(ScenarioFailed, match="proves nothing: it was so before the act: spoke-a: nhrp"):
-        dmvpn_labs.get("phase-3").scenario(again)
+    with dmvpn_labs.running("phase-3") as lab:
+        passed(lab.scenario(whole))
+        with pytest.raises(ScenarioFailed, match="proves nothing: it was so before the act: spoke-a: nhrp"):
+            lab.scenario(again)
+
+
+@pytest.fixture(scope="module")
+def ipsec(dmvpn_labs: Labs) -> Iterator[LiveLab]:
+    with dmvpn_labs.running("ipsec") as lab:
+        yield lab
 
 
 @pytest.mark.parametrize("name", ["sa-loss", "rekey"])
-def test_a_scenario_of_ipsec_passes(dmvpn_labs: Labs, name: str) -> None:
-    timeline = dmvpn_labs.scenario(name)
+def test_a_scenario_of_ipsec_passes(ipsec: LiveLab, name: str) -> None:
+    timeline = ipsec.scenario(load.read(load.find(name)).scenario)
     passed(timeline)
-    plan = dmvpn_labs.get("ipsec").plan
+    plan = ipsec.plan
     rows = [row for row in Lanes(plan, timeline).rows() if "spoke-a" in (row.source, row.target)]
     kinds = [row.words for row in rows if row.kind in ("ike", "registration")]
     if name == "rekey":

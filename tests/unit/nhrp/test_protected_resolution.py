@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dmvpn_lab.nhrp.actions import InstallNeighbour, Protect, RemoveNeighbour
+from dmvpn_lab.nhrp.actions import InstallNeighbour, Protect, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
@@ -103,3 +103,13 @@ def test_a_bare_tunnel_asks_for_no_sa() -> None:
     done = resolved(made)
     assert done[0] == DIRECT
     assert not any(isinstance(each, Protect) for each in done)
+
+
+def test_behind_a_nat_the_sa_is_the_trial_of_the_direct_way() -> None:
+    made = spoke()
+    made.tunnels[TUNNEL].outside = MOVED
+    done = resolved(made)
+    assert VIA_HUB in done
+    assert BOTH in done
+    assert not [each for each in done if isinstance(each, SendPacket) and each.nbma == OTHER_NBMA]
+    assert made.secured(SPOKE_NBMA, OTHER_NBMA, "spoke-b", 2.0) == [DIRECT]

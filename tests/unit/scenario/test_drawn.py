@@ -8,7 +8,7 @@ import pytest
 
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import registry
-from dmvpn_lab.scenario import drawn, load, model, rules
+from dmvpn_lab.scenario import drawn, load, model
 from tests.unit.spec.labs import BUNDLED, bundled, plan
 
 STATIC = """
@@ -48,18 +48,40 @@ def test_every_kind_of_fault_that_applies_is_drawn_some_time() -> None:
             if isinstance(step, model.Inject)}.isdisjoint({"sa-delete", "ike-restart", "rekey"})  # fmt: skip
 
 
-def test_a_hub_is_restarted_and_no_spoke() -> None:
-    steps = drawn.draw(bundled("hub-and-spoke"), "x", 1, 200).steps
-    assert {step.node for step in steps
-            if isinstance(step, model.Inject) and step.inject == "hub-restart"} == {"hub"}  # fmt: skip
+def test_what_is_over_only_when_somebody_renews_is_not_drawn() -> None:
+    kinds = registry.kinds()
+    assert {name for name, kind in kinds.items() if not kind.drawn} == {
+        "clear-nhrp", "expire", "hub-restart", "impair", "link-down", "nat-rebind",
+    }  # fmt: skip
+    assert kinds["hub-restart"].targets(bundled("hub-and-spoke")) == ("hub",)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "wrong"),
+    [
+        ("impair", {"delay": 50, "loss": 1}, {"delay": "50ms"}),
+        ("impair", {"rate": 2000}, {}),
+        ("link-down", {"lan": True}, {"lan": "yes"}),
+        ("link-down", {}, {"wan": True}),
+        ("nat-rebind", {}, {"how": "x"}),
+        ("agent-kill", {"how": "stop"}, {"how": "softly"}),
+        ("address-change", {"gap": "2s", "subnet": True}, {"subnet": True, "swap": "spoke-b"}),
+    ],
+)
+def test_options_of_a_fault_are_checked_before_any_lab_runs(
+    name: str, options: dict[str, object], wrong: dict[str, object]
+) -> None:
+    registry.kind(name).check(options)
+    with pytest.raises(UsageError):
+        registry.kind(name).check(wrong)
 
 
 def test_what_lasts_is_undone_before_the_last_checks() -> None:
-    for seed in range(50):
+    for seed in range(20):
         steps = drawn.draw(bundled("hub-and-spoke"), "x", seed, 4).steps
         lasting = 0
         for step in steps:
-            lasting += rules.lasting(step)
+            lasting += isinstance(step, model.Inject) and registry.kind(step.inject).lasting
             if isinstance(step, model.Undo):
                 lasting = 0 if step.undo == "all" else lasting - 1
         assert lasting == 0
@@ -67,8 +89,12 @@ def test_what_lasts_is_undone_before_the_last_checks() -> None:
                 ] == ["registration", "multicast", "adjacency", "reachability"]  # fmt: skip
 
 
+def test_only_what_applies_to_a_lab_is_drawn() -> None:
+    steps = drawn.draw(plan(STATIC), "static", 1, 20).steps
+    assert {step.inject for step in steps if isinstance(step, model.Inject)} == {"agent-kill"}
+
+
 def test_a_lab_without_anything_to_disturb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    leases_only = {name: kind for name, kind in registry.kinds().items() if name == "address-change"}
-    monkeypatch.setattr(registry, "kinds", lambda: leases_only)
+    monkeypatch.setattr(registry, "kinds", dict)
     with pytest.raises(UsageError, match="no fault applies to static"):
         drawn.draw(plan(STATIC), "static", 1, 1)

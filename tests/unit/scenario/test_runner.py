@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,7 +241,7 @@ def test_a_fault_that_a_cut_off_inject_left_is_undone_too(
         base.forget(lab.running, fault.number)
         return ()
 
-    half = replace(real, inject=inject)
+    half = dataclasses.replace(real, inject=inject)
     monkeypatch.setattr(registry, "kind", lambda name: half)
     monkeypatch.setattr("dmvpn_lab.faults.undo", undo)
     steps = "- inject: address-change\n  node: spoke-a\n- expect: {event: registered}\n"
