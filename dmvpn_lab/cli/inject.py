@@ -186,7 +186,8 @@ async def _follow(
         output.print_json(document)
     else:
         rows = [(s.node, s.tunnel, s.step, f"{s.after_s:.3f} s") for s in steps]
-        output.print_table(("node", "tunnel", "step", "after the change"), rows)
+        if after:
+            output.print_table(("node", "tunnel", "step", "after the change"), rows)
         output.print_results(lab.plan.lab, results)
     return 0 if passed else EXIT_CHECK_FAILED
 

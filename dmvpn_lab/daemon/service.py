@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import signal
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -100,9 +101,8 @@ class Service:
             self._perform(self._agent.restore(self._journal.open(), self._started))
             for each in self._config.tunnels:
                 self._open(each)
-            self._protocols = Protocols(
-                self._config, self._netlink, self._loop, self._control.publish, self._heard_by, self._log
-            )
+            told = (self._loop, self._control.publish, partial(views.heard_by, self._agent), self._log)
+            self._protocols = Protocols(self._config, self._netlink, *told)
             self._control.publish("agent-ready", {"tunnels": sorted(self._ports)})  # all have been tried
             await self._stop.wait()
             self._carry_out(self._agent.shutdown(self._loop.time()))
@@ -374,10 +374,6 @@ class Service:
                 return None
             case _:
                 return views.status(self._agent, self._ports, self._config.tunnels, now - self._started)
-
-    def _heard_by(self, interface: str) -> list[IPv4Address]:
-        """The NBMA addresses that get a tunnel's multicast."""
-        return [IPv4Address(e["nbma"]) for e in self._agent.multicast() if e["interface"] == interface]
 
     # --- the end --------------------------------------------------------------------------------------
 

@@ -22,6 +22,11 @@ def multicast(agent: Agent, ports: Mapping[str, Port]) -> list[MulticastEntry]:
     return entries
 
 
+def heard_by(agent: Agent, interface: str) -> list[IPv4Address]:
+    """The NBMA addresses that get a tunnel's multicast."""
+    return [IPv4Address(each["nbma"]) for each in agent.multicast() if each["interface"] == interface]
+
+
 def counters(agent: Agent, ports: Mapping[str, Port], *, state_failed: bool) -> Counters:
     """The counters of each tunnel."""
     found = agent.counters()

@@ -61,8 +61,9 @@ class Frr:
         shutil.rmtree(self._etc)
 
 
-def eventually(true: Callable[[], bool]) -> None:
+def eventually(true: Callable[[], bool], seen: Callable[[], object] = lambda: "") -> None:
+    """Wait until something is true; fail with what was seen instead."""
     end = time.monotonic() + DEADLINE_S
     while not true():
-        assert time.monotonic() < end, f"not within {DEADLINE_S:.0f} s"
+        assert time.monotonic() < end, f"not within {DEADLINE_S:.0f} s {seen()}"
         time.sleep(0.1)

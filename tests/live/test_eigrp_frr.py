@@ -15,16 +15,6 @@ from tests.live.namespaces import Netns
 
 pytestmark = pytest.mark.live
 
-MD5 = """\
-key chain dmvpn
- key 1
-  key-string secret
-!
-interface eth1
- ip authentication mode eigrp 1 md5
- ip authentication key-chain eigrp 1 dmvpn
-!
-"""
 EIGRPD = """\
 hostname peer
 interface eth1
@@ -101,18 +91,3 @@ def test_what_frr_said_is_forgotten_when_it_ends(pair: tuple[Router, Frr]) -> No
     frr.end("eigrpd")
     control.wait("eigrp-neighbour-down", neighbour="172.16.1.254")
     eventually(lambda: routes(ours.netns, "192.168.50.0/24") == "")
-
-
-def test_with_md5_the_two_believe_each_other_and_with_another_key_neither_does(tmp_path: Path) -> None:
-    key = {"mode": "md5", "key": "secret", "key_id": 1}
-    with couple(tmp_path, MD5 + EIGRPD, authentication=key) as (ours, frr):
-        control = ours.start()
-        eventually(lambda: "proto 88" in routes(ours.netns, "192.168.50.0/24"))
-        eventually(lambda: "proto eigrp" in routes(frr.netns, "192.168.60.0/24"))
-        counters = control.query("eigrp-traffic")["counters"]
-        assert [name for name in counters if name.startswith("auth-")] == []
-    with couple(tmp_path, MD5 + EIGRPD, authentication=key | {"key": "other"}) as (ours, frr):
-        control = ours.start()
-        eventually(lambda: control.query("eigrp-traffic")["counters"].get("auth-wrong-digest", 0) >= 2)
-        assert control.query("eigrp-neighbors") == []
-        assert routes(ours.netns, "192.168.50.0/24") == ""

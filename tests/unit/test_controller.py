@@ -52,7 +52,8 @@ def test_what_is_no_topology_is_told_which_there_are(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
         controller.find_topology(name)
-    assert caught.value.hint == f"name a file, or one of: {', '.join(BUNDLED)}"
+    near = "did you mean phase-1? " if name in ("./phase-1", "phase-1.yml") else ""
+    assert caught.value.hint == f"{near}name a file, or one of: {', '.join(BUNDLED)}"
 
 
 def test_a_lab_that_runs_as_it_should_is_left_alone(recorder: Recorder) -> None:
