@@ -70,6 +70,7 @@ def test_our_hub_and_a_spoke_of_frr_learn_from_each_other(made: World, tmp_path:
         frr.close()
 
 
+@pytest.mark.long
 def test_our_spoke_and_a_hub_of_frr_learn_from_each_other(made: World, tmp_path: Path) -> None:
     hub = made.add("hub", f"{HUB_NBMA}/24")
     lan(hub.netns, "lan0", "192.168.50.1/24")

@@ -59,6 +59,7 @@ def test_an_agent_that_ends_is_not_missed(lab: LiveLab, way: str) -> None:
         assert outage.lost == 0, outage
 
 
+@pytest.mark.long
 def test_a_hub_that_has_forgotten_everybody_has_them_back_by_a_third_of_the_holding_time(
     lab: LiveLab,
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_hub_that_has_forgotten_everybody_has_them_back_by_a_third_of_the_hold
     lab.check("registration")
 
 
+@pytest.mark.long
 def test_entries_that_run_out_come_back_when_their_owners_renew(lab: LiveLab) -> None:
     lab.outage("expire", "hub")
     assert len(lab.events("peer-expired", node="hub")) == 2

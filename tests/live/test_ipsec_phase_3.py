@@ -15,7 +15,7 @@ from tests.live.labs import Lab
 from tests.live.line_watch import ESP, LineWatch, line_watch
 from tests.live.test_phase_3 import FAR, clear, hops, shortcuts, until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.long]
 
 NAME = "test-ipsec-phase-3"
 HUB, SPOKE_A, SPOKE_B = "172.17.0.1", "172.16.1.1", "172.16.2.1"

@@ -52,6 +52,7 @@ def test_our_spoke_registers_with_their_hub_and_again_when_it_moves(made: World)
     spoke.ping("10.0.0.1")
 
 
+@pytest.mark.long
 def test_our_spoke_with_another_secret_stays_outside_of_their_cloud(made: World) -> None:
     hub = their_hub(made, SECRET)
     ours = made.spoke(1, authentication="other").start()
@@ -73,6 +74,7 @@ def test_their_spoke_registers_with_our_hub_and_again_when_it_moves(made: World)
     hub.ping("10.0.0.12")
 
 
+@pytest.mark.long
 def test_their_spoke_with_another_secret_is_refused_by_our_hub_and_counted(made: World) -> None:
     ours = made.hub(authentication="secret").start()
     their_spoke(made, 2, "ip nhrp authentication other")

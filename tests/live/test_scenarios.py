@@ -37,7 +37,18 @@ def passed(timeline: Timeline) -> None:
         print(f"{timeline.scenario}: {step.at_s} s {step.kind} {step.what}: {step.after_s} s")
 
 
-@pytest.mark.parametrize("name", ["new-address", "swapped-address", "no-address", "spoke-sees-spoke"])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new-address",
+        "swapped-address",
+        pytest.param("no-address", marks=LONG),
+        pytest.param("spoke-sees-spoke", marks=LONG),
+    ],
+)
 def test_a_scenario_on_the_decks_lab_passes(dmvpn_labs: Labs, name: str) -> None:
     timeline = dmvpn_labs.scenario(name)
     passed(timeline)
@@ -45,6 +56,7 @@ def test_a_scenario_on_the_decks_lab_passes(dmvpn_labs: Labs, name: str) -> None
     assert ("registered" in registered) is (name != "spoke-sees-spoke")
 
 
+@pytest.mark.long
 def test_a_timeline_drawn_from_a_seed_passes_and_undoes_itself(dmvpn_lab: LiveLab) -> None:
     scenario = drawn.draw(dmvpn_lab.plan, "hub-and-spoke", SEED, FAULTS)
     passed(dmvpn_lab.scenario(scenario))
@@ -67,12 +79,14 @@ def test_an_interrupted_run_leaves_the_lab_as_it_was(dmvpn_lab: LiveLab, tmp_pat
     dmvpn_lab.wait_for(lambda: dmvpn_lab.show("spoke-a", "nhs")[0]["state"] == "registered", 60)
 
 
+@pytest.mark.long
 def test_split_horizon_hides_one_spoke_from_the_other(dmvpn_labs: Labs) -> None:
     topology = str(load.read(load.find("split-horizon")).topology)
     with dmvpn_labs.running(topology):
         passed(dmvpn_labs.scenario("split-horizon"))
 
 
+@pytest.mark.long
 def test_a_shortcut_is_absent_triggered_and_present_and_proves_nothing_when_it_is_there(
     dmvpn_labs: Labs,
 ) -> None:
@@ -91,6 +105,7 @@ def ipsec(dmvpn_labs: Labs) -> Iterator[LiveLab]:
         yield lab
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["sa-loss", "rekey"])
 def test_a_scenario_of_ipsec_passes(ipsec: LiveLab, name: str) -> None:
     timeline = ipsec.scenario(load.read(load.find(name)).scenario)
