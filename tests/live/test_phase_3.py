@@ -95,6 +95,7 @@ def events(lab: Lab) -> list[dict[str, str]]:
     return [json.loads(line) for line in said.splitlines()]
 
 
+@pytest.mark.long
 def test_a_shortcut_goes_when_the_route_that_it_shortens_does(lab: Lab) -> None:
     lab.must("host-1", "ping", "-n", "-c", "12", FAR)
     until(lab, "spoke-a", {"192.168.2.0/24": "10.0.0.12"})
