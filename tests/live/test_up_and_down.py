@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -73,6 +74,17 @@ def killed_during_up(folder: Path, after_s: float) -> None:
     assert labs.left_behind("test-killed") == []
 
 
+def kill_and_wait(pid: int) -> None:
+    """Return when the process, and what lived in its PID namespace, has ended."""
+    watch = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(watch, signal.SIGKILL)
+        ended, _, _ = select.select([watch], [], [], 60)
+    finally:
+        os.close(watch)
+    assert ended, f"process {pid} outlives SIGKILL"
+
+
 @pytest.mark.parametrize("victim", ["agent", "zebra", "ospfd", "dhcpcd", "dnsmasq", "init", "warm"])
 def test_down_removes_a_lab_of_which_a_process_was_killed(folder: Path, victim: str) -> None:
     name = "hub-and-spoke-ospf" if victim in ("zebra", "ospfd") else "hub-and-spoke"
@@ -83,7 +95,7 @@ def test_down_removes_a_lab_of_which_a_process_was_killed(folder: Path, victim: 
             return
         node = "isp" if victim == "dnsmasq" else "spoke-a"
         if victim == "init":
-            os.kill(LabFolder("test-process").read_json("pids")[node], signal.SIGKILL)
+            kill_and_wait(LabFolder("test-process").read_json("pids")[node])
             with pytest.raises(LabError):
                 lab.query(node, "status")
         else:
