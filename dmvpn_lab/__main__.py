@@ -21,8 +21,6 @@ STARTS = frozenset({"up", "pytest", "adopt", "run"})
 """Those that make the machine run. To all others a machine that does not run has no lab."""
 GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
 """Options of `graph` that take the next word."""
-UP_OPTIONS = frozenset({"--backend", "--node-filter", "--junit"})
-"""Options of `up` that take the next word."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
 
 
@@ -54,7 +52,7 @@ def _runs_here(argv: list[str]) -> bool:
     words = argv[: argv.index("--")] if "--" in argv else argv
     if not words or "--help" in words or words[0] not in WITH_THE_NODES or words[:2] == ["run", "--list"]:
         return True
-    if words[0] == "graph" and _names(words[1:], GRAPH_OPTIONS):
+    if words[0] == "graph" and _names_a_topology(words[1:]):
         return True
     if any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs():
         return True
@@ -67,14 +65,12 @@ def _machine_runs() -> bool:
     return vm.find() is not None
 
 
-def _names(words: list[str], options: frozenset[str]) -> list[str]:
-    """The words that are no option and that no option of these takes: `graph` with one draws that
-    topology, not a running lab."""
-    return [
-        word
+def _names_a_topology(words: list[str]) -> bool:
+    """Whether `graph` is to draw a topology, not a running lab: a word that no option takes."""
+    return any(
+        not word.startswith("-") and (i == 0 or words[i - 1] not in GRAPH_OPTIONS)
         for i, word in enumerate(words)
-        if not word.startswith("-") and (i == 0 or words[i - 1] not in options)
-    ]
+    )
 
 
 def _run_in_machine(argv: list[str]) -> int:
@@ -84,8 +80,6 @@ def _run_in_machine(argv: list[str]) -> int:
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
     brought = _of_a_scenario(argv) if argv[0] == "run" else []
-    if argv[0] == "up":
-        _check_topology(argv)
     steps = Steps()
     if argv[0] in STARTS:
         steps("this kernel has no GRE or ESP: the lab runs in the machine, a small VM")
@@ -95,15 +89,6 @@ def _run_in_machine(argv: list[str]) -> int:
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
     return client.run(running.port, running.token, "dmvpn_lab", argv, brought)
-
-
-def _check_topology(argv: list[str]) -> None:
-    """A wrong name or file is told here, before any machine starts. Raises UsageError, TopologyError."""
-    from dmvpn_lab import controller
-    from dmvpn_lab.spec import plan
-
-    for name in _names(argv[1:], UP_OPTIONS):
-        plan.read(controller.find_topology(name))
 
 
 def _of_a_scenario(argv: list[str]) -> list[str]:

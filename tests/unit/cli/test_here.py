@@ -127,28 +127,6 @@ def test_without_root_no_machine_is_started(
     )
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["up", "hub-an-spoke"],
-        ["up", "--backend", "docker", "hub-an-spoke"],
-        ["up", "--json", "hub-an-spoke", "--node-filter", "hub"],
-    ],
-)
-def test_a_wrong_topology_is_told_before_any_machine_starts(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
-) -> None:
-    def started(*_: object) -> None:
-        pytest.fail("the machine was started")
-
-    monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
-    monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("dmvpn_lab.machine.vm.ensure", started)
-    assert __main__.run(argv) == 2
-    assert "did you mean hub-and-spoke?" in capsys.readouterr().err
-
-
 def test_the_decision_where_to_run_imports_nothing_heavy() -> None:
     code = (
         "import sys, dmvpn_lab.__main__\n"
