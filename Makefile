@@ -13,7 +13,7 @@ SHELL       := bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs site wheel images clean
+.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs site wheel bundle images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ site: $(READY) ## build the documentation site into dist/site/
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m build --wheel
+
+bundle: $(READY) ## all that a computer without Internet needs, as one tar in dist/
+	@$(PY) tools/make-bundle
 
 images: $(READY) ## build the node image with this host's Docker
 	@$(LAB) image build
