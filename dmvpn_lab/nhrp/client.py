@@ -180,7 +180,8 @@ class Client:
             "request_id": registration.request_id,
             "trigger": trigger,
         }
-        return [SendPacket(tunnel.name, nbma, data), Notify("registration-sent", facts)]
+        # Told before it leaves: nobody hears of it before the event's own time.
+        return [Notify("registration-sent", facts), SendPacket(tunnel.name, nbma, data)]
 
     def _request(self, tunnel: Tunnel, registration: Registration, server: IPv4Address) -> Packet:
         """A request as IOS makes it: one entry, extensions 3, 4, 5, 7, 9."""
