@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network, ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dmvpn_lab.nhrp.actions import FindRoute, InstallNeighbour, InstallShortcut, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
@@ -26,6 +28,7 @@ from tests.unit.nhrp.builders import (
     TUNNEL,
     agent,
     bindings,
+    carry_out,
     deliver,
     events,
     hub_config,
@@ -35,6 +38,7 @@ from tests.unit.nhrp.builders import (
     reply,
     request,
     spoke_config,
+    summed,
 )
 
 HUB_6, SPOKE_6, OTHER_6 = (IPv6Address(f"2001:db8::{n}") for n in ("1", "11", "12"))
@@ -260,6 +264,37 @@ def test_the_bindings_of_both_families_outlive_the_agent() -> None:
     kept = tuple(binding_of(record_of(*each)) for each in changes.bindings if each[2] is not None)
     following.restore(Saved(changes.last_id, kept), 2.0)
     assert bindings(following) == bindings(hub)
+
+
+@st.composite
+def mangled(draw: st.DrawFn) -> bytes:
+    """An IPv6 packet with octets changed or cut, and its checksum right."""
+    asked = question(SPOKE_6), request_6(), request_6(SPOKE_LINK, to=HUB_LINK)
+    data = bytearray(encode(draw(st.sampled_from(asked))))
+    for _ in range(draw(st.integers(0, 4))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    if draw(st.booleans()):
+        del data[draw(st.integers(20, len(data))) :]
+        data[10:12] = len(data).to_bytes(2, "big")
+    return summed(data)
+
+
+@settings(deadline=None, derandomize=True, max_examples=400)
+@given(octets=st.lists(mangled(), max_size=6))
+def test_whatever_comes_only_clients_of_a_subnet_are_bound_and_each_success_is_a_binding(
+    octets: list[bytes],
+) -> None:
+    hub = dual_hub(redirect=True)
+    networks = [part.address.network for part in hub.tunnels[TUNNEL].config.parts()]
+    for data in octets:
+        before = bindings(hub)
+        done = carry_out(hub, hub.receive(TUNNEL, data, SPOKE_NBMA, 1.0), 1.0)
+        replies = [p for p in packets(done) if p.type == PacketType.REGISTRATION_REPLY]
+        if all(p.cies[0].code for p in replies):  # refused, or nothing asked
+            assert set(bindings(hub)) <= set(before)
+        for protocol in map(ip_address, bindings(hub)):
+            assert sum(protocol in network for network in networks) == 1
+            assert protocol not in (HUB, HUB_6, HUB_LINK)
 
 
 # --- phases 2 and 3 ---------------------------------------------------------------------------------
