@@ -121,8 +121,11 @@ def _program() -> str:
 
 
 async def _run(argv: list[str], progress: Progress) -> None:
-    """Run containerlab to its end; its lines are progress. Raises LabError with its last words."""
-    running = await child.start(argv)
+    """Run containerlab to its end; its lines are progress. Raises LabError with its last words.
+
+    It ends with us, even when we are killed: it must not go on deploying what `down` removes.
+    """
+    running = await child.start(["setpriv", "--pdeathsig", "KILL", "--", *argv])
     assert running.stderr is not None
     words: list[str] = []
     try:
