@@ -204,7 +204,7 @@ class Protection:
                 case DeleteStates(states):
                     self._delete(states)
                 case Count(peers):
-                    self._perform(self._protector.counted(self._received(peers)))
+                    self._perform(self._protector.counted(self._received(peers), self._loop.time()))
                 case PeerSecured() | PeerLost():
                     self._peer_change(action)
                 case Tell(name, facts):

@@ -33,7 +33,9 @@ CALL_BACK_S = 30.0
 DEFER_S = 1.0
 """Of two ends that may both begin, the one with the higher address lets the other begin for so long."""
 SETTLE_S = 0.5
-"""Who answered is ready before who asked: so long packets go on by the server, that none comes too early."""
+"""Who answered is ready before who asked: it looks so often whether the peer sends in the SA already."""
+SETTLE_LIMIT_S = 5.0
+"""A peer that has nothing to send by itself is taken for ready after so long."""
 CONFLICT_S = 3.0
 """Two identities at one address so long are no address on its way from one to the other."""
 
@@ -47,6 +49,16 @@ class Wish:
     """When to initiate (again), monotonic seconds; None while it is secured."""
 
 
+@dataclass(slots=True)
+class Settling:
+    """A peer that may not be ready for packets yet."""
+
+    due: float
+    """When to look whether it sends, monotonic seconds."""
+    until: float
+    """When it is taken for ready."""
+
+
 class Protector:
     """The SAs of one router."""
 
@@ -58,8 +70,8 @@ class Protector:
         self._wishes: dict[IPv4Address, Wish] = {}
         self._on_demand: frozenset[IPv4Address] = frozenset()
         """Peers that can wait: packets go through a server meanwhile."""
-        self._settling: dict[IPv4Address, float] = {}
-        """Peers that began, and when they are ready for packets."""
+        self._settling: dict[IPv4Address, Settling] = {}
+        """Peers that began: packets to them go on by the server, that none comes too early."""
         self._loaded = False
         """charon answers and has our connections."""
         self._secured: dict[tuple[IPv4Address, IPv4Address], str] = {}
@@ -146,7 +158,7 @@ class Protector:
         if child.initiated or child.peer not in self._on_demand:
             actions += self._tell_secured(child)
         else:
-            self._settling.setdefault(child.peer, now + SETTLE_S)
+            self._settling.setdefault(child.peer, Settling(now + SETTLE_S, now + SETTLE_LIMIT_S))
         return actions + self._reap(child.peer) + self._one_pair(child)
 
     def child_down(self, number: int, now: float) -> list[Action]:
@@ -209,9 +221,14 @@ class Protector:
             if spis is None or not spis.isdisjoint(child.spis):
                 self._suspects.setdefault(number, now + SUSPICION_S)
 
-    def counted(self, packets: Mapping[IPv4Address, int]) -> list[Action]:
-        """So many packets were received of each of these peers, whose SAs linger: the silent ones' end."""
+    def counted(self, packets: Mapping[IPv4Address, int], now: float) -> list[Action]:
+        """So many packets were received of each of these peers: what settles is ready, what lingers ends."""
         actions: list[Action] = []
+        for peer in packets.keys() & self._settling.keys():
+            if packets[peer] or self._settling[peer].until <= now:
+                del self._settling[peer]
+                for child in self._with(peer)[-1:]:
+                    actions += self._tell_secured(child)
         for peer in self._linger.counted(packets):
             self._linger.forget(peer)
             ours = sorted({child.ike_id for child in self._with(peer) if child.initiated})
@@ -222,7 +239,8 @@ class Protector:
 
     def deadline(self) -> float | None:
         """When `tick` is due, monotonic seconds; None when nothing is."""
-        due = [*self._suspects.values(), *self._conflicts.values(), *self._settling.values()]
+        due = [*self._suspects.values(), *self._conflicts.values()]
+        due += [each.due for each in self._settling.values()]
         due += [wish.due for wish in self._wishes.values() if wish.due is not None]
         due += [at for at in (self._reap_due, self._linger.deadline()) if at is not None]
         return min(due, default=None)
@@ -237,10 +255,6 @@ class Protector:
         for peer, wish in self._wishes.items():
             if wish.due is not None and wish.due <= now:
                 actions += self._initiate(peer, now)
-        for peer in [peer for peer, due in self._settling.items() if due <= now]:
-            del self._settling[peer]
-            for child in self._with(peer)[-1:]:
-                actions += self._tell_secured(child)
         for peer in [peer for peer, due in self._conflicts.items() if due <= now]:
             del self._conflicts[peer]
             identities = sorted(self._identities(peer))
@@ -248,8 +262,8 @@ class Protector:
                 actions.append(Tell("ipsec-conflict", {"nbma": str(peer), "identities": identities}))
         if self._reap_due is not None and self._reap_due <= now:
             actions += self._reap(None)
-        if lingering := self._linger.look(now):
-            actions.append(Count(lingering))
+        if asked := self._linger.look(now) | self._settle_look(now):
+            actions.append(Count(asked))
         return actions
 
     def secured(self) -> list[PeerSecured]:
@@ -312,6 +326,13 @@ class Protector:
             return []
         ours = sorted({each.ike_id for each in pairs if each.initiated})
         return [Ask("terminate", connection.terminate_ike(ike_id)) for ike_id in ours]
+
+    def _settle_look(self, now: float) -> frozenset[IPv4Address]:
+        """The settling peers whose packets must be counted now."""
+        looked = frozenset(peer for peer, each in self._settling.items() if each.due <= now)
+        for peer in looked:
+            self._settling[peer].due = now + SETTLE_S
+        return looked
 
     def _seek(self, peer: IPv4Address, now: float) -> list[Action]:
         """Initiate, or let a peer begin that wants the same as we, so that there is one pair and not two."""

@@ -18,6 +18,7 @@ from dmvpn_lab.ipsec.protector import (
     PATIENCE_S,
     REAP_S,
     RETRY_S,
+    SETTLE_LIMIT_S,
     SETTLE_S,
     SUSPICION_S,
     Protector,
@@ -291,10 +292,10 @@ def lingering(ike_id: str = "7") -> Protector:
 def test_a_peer_that_is_not_needed_any_more_is_ended_with_a_word_to_it_once_it_is_silent() -> None:
     made = lingering()
     assert made.tick(2.0) == [Count(frozenset({HUB}))]
-    assert made.counted({HUB: 40}) == []
+    assert made.counted({HUB: 40}, 5.0) == []
     assert made.deadline() == 2.0 + LINGER_S
     assert made.tick(2.0 + LINGER_S) == [Count(frozenset({HUB}))]
-    (end,) = made.counted({HUB: 40})
+    (end,) = made.counted({HUB: 40}, 5.0)
     assert isinstance(end, Ask)
     assert (end.command, end.message["ike-id"]) == ("terminate", "7")
     assert "force" not in end.message
@@ -307,7 +308,7 @@ def test_an_sa_in_which_the_peer_still_sends_lingers_on() -> None:
     now = 2.0
     for received in range(40, 50):
         assert made.tick(now) == [Count(frozenset({HUB}))]
-        assert made.counted({HUB: received}) == []
+        assert made.counted({HUB: received}, 5.0) == []
         now += LINGER_S
     assert made.deadline() == now
 
@@ -315,7 +316,7 @@ def test_an_sa_in_which_the_peer_still_sends_lingers_on() -> None:
 def test_a_peer_that_is_needed_again_while_its_sa_lingers_keeps_it() -> None:
     made = lingering()
     made.tick(2.0)
-    made.counted({HUB: 40})
+    made.counted({HUB: 40}, 5.0)
     assert commands(made.peers_changed(frozenset({HUB}), 3.0)) == ["load-conn"]
     assert made.deadline() is None
     assert made.tick(2.0 + LINGER_S) == []
@@ -351,8 +352,8 @@ def test_an_ike_sa_with_new_keys_is_ended_by_its_new_number() -> None:
     made = lingering()
     made.ike_rekeyed("7", "8")
     made.tick(2.0)
-    made.counted({HUB: 40})
-    (end,) = made.counted({HUB: 40})
+    made.counted({HUB: 40}, 5.0)
+    (end,) = made.counted({HUB: 40}, 5.0)
     assert isinstance(end, Ask)
     assert end.message["ike-id"] == "8"
 
@@ -414,8 +415,22 @@ def test_it_begins_nothing_when_the_first_came_and_sends_directly_once_that_one_
     assert told(made.child_up(pair, 1.2)) == ["ipsec-up"]
     assert made.secured() == []
     assert made.deadline() == 1.2 + SETTLE_S
-    assert made.tick(1.2 + SETTLE_S) == [PeerSecured(SPOKE, LOW, "spoke-b.lab.test")]
+    assert made.tick(1.2 + SETTLE_S) == [Count(frozenset({LOW}))]
+    assert made.counted({LOW: 1}, 1.7) == [PeerSecured(SPOKE, LOW, "spoke-b.lab.test")]
     assert made.tick(9.0) == []
+
+
+def test_a_peer_that_sends_nothing_is_looked_at_again_and_taken_for_ready_at_the_limit() -> None:
+    made = meets(LOW)
+    made.child_up(replace(CHILD, peer=LOW, identity="spoke-b.lab.test"), 1.0)
+    now = 1.0 + SETTLE_S
+    while now < 1.0 + SETTLE_LIMIT_S:
+        assert made.tick(now) == [Count(frozenset({LOW}))]
+        assert made.counted({LOW: 0}, now) == []
+        now += SETTLE_S
+    made.tick(now)
+    assert made.counted({LOW: 0}, now) == [PeerSecured(SPOKE, LOW, "spoke-b.lab.test")]
+    assert made.tick(now + SETTLE_LIMIT_S) == []
 
 
 def test_who_began_may_send_directly_at_once() -> None:
@@ -427,4 +442,4 @@ def test_a_pair_that_is_lost_before_it_is_used_is_told_to_nobody() -> None:
     made = meets(LOW)
     made.child_up(replace(CHILD, peer=LOW), 1.2)
     assert "initiate" not in commands(made.child_down(1, 1.3))  # the other begins again, too
-    assert not any(isinstance(a, PeerSecured) for a in made.tick(2.4))
+    assert not any(isinstance(a, Count) for a in made.tick(2.4))
