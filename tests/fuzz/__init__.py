@@ -1,1 +1,1 @@
-"""Fuzzing of the NHRP core: octets in, and nothing but DecodeError may come out."""
+"""Fuzzing of NHRP, EIGRP and CDP: octets in, and nothing but DecodeError may come out."""

@@ -6,6 +6,7 @@ import contextlib
 import random
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from dmvpn_lab.errors import DecodeError
@@ -17,9 +18,11 @@ from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
+from tests.fuzz import routing
 from tests.vectors import cisco
 
 Target = Callable[[bytes], None]
+Repair = Callable[[bytes], bytes]
 HUB, HUB_NBMA = IPv4Address("10.0.0.1"), IPv4Address("172.17.0.1")
 SENDER, SPOKE = IPv4Address("172.16.1.1"), IPv4Address("10.0.0.11")
 HEADER = 20
@@ -108,7 +111,32 @@ def _seeds() -> tuple[bytes, ...]:
 SEEDS = _seeds()
 
 
-def mutated(data: bytes, rng: random.Random) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is fuzzed, from which sound packets, and how a mutated one gets past the header."""
+
+    make: Callable[[], Target]
+    seeds: tuple[bytes, ...]
+    repair: Repair
+
+
+def subject(name: str) -> Subject:
+    """By its name on the command line."""
+    if name in TARGETS:
+        return Subject(TARGETS[name], SEEDS, repaired)
+    return ROUTING[name]
+
+
+ROUTING = {
+    "eigrp-decode": Subject(lambda: routing.eigrp_decoded, routing.EIGRP_SEEDS, routing.eigrp_repaired),
+    "eigrp-speaker": Subject(routing.EigrpSpeaker, routing.EIGRP_SEEDS, routing.eigrp_repaired),
+    "cdp-decode": Subject(lambda: routing.cdp_decoded, routing.CDP_SEEDS, routing.cdp_repaired),
+    "odr-hub": Subject(routing.OdrHub, routing.CDP_SEEDS, routing.cdp_repaired),
+}
+"""EIGRP's and CDP's, beside NHRP's TARGETS."""
+
+
+def mutated(data: bytes, rng: random.Random, repair: Repair = repaired) -> bytes:
     """A few octets changed; mostly others cut, doubled or put in, too."""
     out = bytearray(data)
     kinds = rng.choice((1, 5))  # as often nothing is moved, so that offsets stay right
@@ -125,4 +153,4 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
                 out[at:at] = out[at : at + rng.randint(1, 32)]
             case _:
                 out[at : at + 1] = bytes([rng.choice((0, 1, 4, 0x7F, 0x80, 0xFF))])
-    return repaired(bytes(out)) if rng.random() < 0.95 else bytes(out)
+    return repair(bytes(out)) if rng.random() < 0.95 else bytes(out)
