@@ -13,7 +13,7 @@ SHELL       := bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs wheel images clean
+.PHONY: help setup lab-up lab-down test test-all lint unit live bench docs site wheel bundle images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,11 +54,18 @@ bench: $(READY) ## figures as a table, and as JSON in results/bench.json
 	@mkdir -p $(RESULTS)
 	@$(PY) -m tests.bench --json $(RESULTS)/bench.json
 
-docs: $(READY) ## write again what is generated: docs/topology.md, topologies/topology.schema.json
+docs: $(READY) ## write again what is generated: docs/topology.md, docs/commands.md, topologies/topology.schema.json
 	@$(PY) -m dmvpn_lab.spec.reference
+	@$(PY) -m typer dmvpn_lab.cli.app utils docs --name dmvpn-lab --title Commands --output docs/commands.md
+
+site: $(READY) ## build the documentation site into dist/site/
+	@$(PY) -m sphinx -q -W -d dist/.doctrees docs dist/site && echo 'site: dist/site/index.html'
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m build --wheel
+
+bundle: $(READY) ## all that a computer without Internet needs, as one tar in dist/
+	@$(PY) tools/make-bundle
 
 images: $(READY) ## build the node image with this host's Docker
 	@$(LAB) image build

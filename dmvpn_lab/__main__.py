@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dmvpn_lab.errors import EXIT_INTERRUPTED, DmvpnLabError, HostError
+from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
 
 COMPLETE = "_DMVPN_LAB_COMPLETE"
@@ -19,6 +19,8 @@ WITH_THE_NODES = frozenset(
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
 STARTS = frozenset({"up", "pytest", "adopt", "run"})
 """Those that make the machine run. To all others a machine that does not run has no lab."""
+CHECK = "--check"
+"""The option of `up` that starts nothing."""
 GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
 """Options of `graph` that take the next word."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
@@ -54,6 +56,8 @@ def _runs_here(argv: list[str]) -> bool:
         return True
     if words[0] == "workshop" and words[1:2] not in (["observe"], ["running"]):
         return True  # it keeps the learner's progress here, and hands the rest over by itself
+    if words[0] == "up" and CHECK in words:
+        return True
     if words[0] == "graph" and _names_a_topology(words[1:]):
         return True
     if any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs():
@@ -81,6 +85,8 @@ def _run_in_machine(argv: list[str]) -> int:
 
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
+    if argv[0] == "up" and not _machine_runs() and (code := _check(argv)) != EXIT_OK:
+        return code
     brought = _of_a_scenario(argv) if argv[0] == "run" else []
     steps = Steps()
     if argv[0] in STARTS:
@@ -91,6 +97,13 @@ def _run_in_machine(argv: list[str]) -> int:
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
     return client.run(running.port, running.token, "dmvpn_lab", argv, brought)
+
+
+def _check(argv: list[str]) -> int:
+    """What is wrong with the words or the topology of `up` is told here, before any machine starts."""
+    from dmvpn_lab.cli.app import run_here
+
+    return run_here(["up", CHECK, *argv[1:]])
 
 
 def _of_a_scenario(argv: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dmvpn_lab import checks
-from dmvpn_lab.backends import backend
+from dmvpn_lab.backends import NAMES, backend
 from dmvpn_lab.backends.base import NodeFiles
 from dmvpn_lab.backends.containerlab import ContainerlabBackend
 from dmvpn_lab.backends.state import LabFolder, locked, running_labs
@@ -68,11 +68,7 @@ async def up(topology: str, backend_name: str, progress: Progress, only: Collect
     One that runs as it should is left alone. A running lab whose topology has changed, or for which
     this version of the program writes other files, is taken down and started anew.
     """
-    plan = planner.read(find_topology(topology))
-    if only:
-        whole, plan = plan, part(plan, only)
-        progress("part", f"left out: {', '.join(left_out(whole, plan)) or 'nothing'}")
-    _require_runnable(plan, backend_name)
+    plan = wanted_plan(topology, backend_name, progress, only)
     chosen = backend(backend_name)
     rendered = files(plan)
     wanted = _fingerprint(plan, rendered)
@@ -92,6 +88,18 @@ async def up(topology: str, backend_name: str, progress: Progress, only: Collect
         folder.write_json(FINGERPRINT, wanted)
         folder.write_json("backend", backend_name)
     return UpResult(lab, True, time.monotonic() - began)
+
+
+def wanted_plan(topology: str, backend_name: str, progress: Progress, only: Collection[str] = ()) -> Plan:
+    """What `up` is to make run. Raises UsageError and TopologyError; needs no kernel that runs labs."""
+    if backend_name not in NAMES:
+        raise UsageError(f"unknown backend {backend_name!r}", hint=f"there is: {', '.join(NAMES)}")
+    plan = planner.read(find_topology(topology))
+    if only:
+        whole, plan = plan, part(plan, only)
+        progress("part", f"left out: {', '.join(left_out(whole, plan)) or 'nothing'}")
+    _require_runnable(plan, backend_name)
+    return plan
 
 
 def _require_runnable(plan: Plan, backend_name: str) -> None:

@@ -132,7 +132,8 @@ async def all_registered(lab: RunningLab, watch: Watch, node: str) -> list[Check
     """Wait until each pair of a router, or of those behind a NAT router, is registered."""
     routers = [node, *(each.name for each in lab.plan.routers() if lab.plan.behind(each.name) == node)]
     pairs = [pair for router in routers for pair in affected(lab, router, protected=False)]
-    return [await registered(lab, watch, hub, spoke) for spoke, hub in pairs]
+    return [await registered(lab, watch, hub, spoke, protocol)
+            for spoke, hub in pairs for protocol in spoke[1].registered()]  # fmt: skip
 
 
 @contextlib.asynccontextmanager

@@ -15,16 +15,18 @@ NAMES = ("netns", "docker", "containerlab")
 
 
 def backend(name: str) -> Backend:
-    """The backend of that name. Raises UsageError for an unknown one, HostError without a root."""
+    """The backend of that name. Raises UsageError for an unknown one."""
     if name not in NAMES:
         raise UsageError(f"unknown backend {name!r}", hint=f"there is: {', '.join(NAMES)}")
     if name == "docker":
         return DockerBackend()
     if name == "containerlab":
         return ContainerlabBackend()
-    root = os.environ.get("DMVPN_LAB_NODE_ROOT")
-    if root is None:
-        from dmvpn_lab.machine.build import node_root
+    return NetnsBackend(os.environ.get("DMVPN_LAB_NODE_ROOT") or _node_root)
 
-        root = str(node_root(lambda text: print(f"dmvpn-lab: {text}", file=sys.stderr, flush=True)))
-    return NetnsBackend(root)
+
+def _node_root() -> str:
+    """The nodes' root file system on this host; built if it is not there."""
+    from dmvpn_lab.machine.build import node_root
+
+    return str(node_root(lambda text: print(f"dmvpn-lab: {text}", file=sys.stderr, flush=True)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from dmvpn_lab.backends import child, procfs
+from dmvpn_lab.backends import child, leftovers, procfs
 from dmvpn_lab.backends.base import NodeFiles, Progress
 from dmvpn_lab.backends.docker import START_DEADLINE_S, DockerBackend
 from dmvpn_lab.backends.state import LabFolder
@@ -70,11 +71,11 @@ class ContainerlabBackend(DockerBackend):
         deployed = LabFolder(lab).read_json(DEPLOYED)
         program = shutil.which(PROGRAM)
         if deployed is not None and program is not None and await asyncio.to_thread(os.path.exists, deployed):
-            try:
+            with contextlib.suppress(LabError):  # it refuses where its containers have gone already
                 await _run([program, "destroy", "--topo", deployed, "--cleanup"], lambda *_: None)
-            except LabError:
-                if not await asyncio.to_thread(self._containers, lab):
-                    return LabFolder(lab).remove()
+        for container in await asyncio.to_thread(self._containers, lab):
+            await asyncio.to_thread(self._remove, container)
+        await asyncio.to_thread(leftovers.remove, self._client, lab)
         return await super().down(lab)
 
     def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:
@@ -121,8 +122,11 @@ def _program() -> str:
 
 
 async def _run(argv: list[str], progress: Progress) -> None:
-    """Run containerlab to its end; its lines are progress. Raises LabError with its last words."""
-    running = await child.start(argv)
+    """Run containerlab to its end; its lines are progress. Raises LabError with its last words.
+
+    It ends with us, even when we are killed: it must not go on deploying what `down` removes.
+    """
+    running = await child.start(["setpriv", "--pdeathsig", "KILL", "--", *argv])
     assert running.stderr is not None
     words: list[str] = []
     try:

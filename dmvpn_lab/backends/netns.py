@@ -26,11 +26,12 @@ START_DEADLINE_S = 120.0
 
 
 class NetnsBackend:
-    """Nodes in namespaces of this host. `root` is the nodes' root file system."""
+    """Nodes in namespaces of this host."""
 
     name = "netns"
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str | Callable[[], str]) -> None:
+        """The nodes' root file system, or what finds it: only a lab that starts needs one."""
         self._root = root
 
     async def up(self, plan: Plan, files: NodeFiles, progress: Progress) -> None:
@@ -98,12 +99,13 @@ class NetnsBackend:
 
     def _fork_nodes(self, plan: Plan, folder: LabFolder) -> dict[str, int]:
         """Start the warm parent inside the lab's control group and let it fork the nodes."""
+        root = self._root if isinstance(self._root, str) else self._root()
         cgroup = Cgroup(plan.lab)
         cgroup.create()
-        parent = process.start("dmvpn_lab.node.warm", self._root)
+        parent = process.start("dmvpn_lab.node.warm", root)
         cgroup.add(parent.pid)
         names = [node.name for node in plan.nodes]
-        answers = parent.ask({"root": self._root if "DMVPN_LAB_WARM" in os.environ else "/",
+        answers = parent.ask({"root": root if "DMVPN_LAB_WARM" in os.environ else "/",
                               "folder": str(folder.path), "nodes": names})  # fmt: skip
         errors = [f"{a['node']}: {a['error']}" for a in answers if "error" in a]
         if errors or len(answers) != len(names):

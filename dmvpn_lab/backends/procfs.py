@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from dmvpn_lab.backends import child
 from dmvpn_lab.backends.base import ExecResult, Progress
-from dmvpn_lab.errors import LabError, first_error
+from dmvpn_lab.errors import LabError
 
 LINE_LIMIT = 64 << 20
 """Octets of one answer: a cache of thousands of spokes is one line."""
 SOCKET = "run/dmvpn-lab/agent.sock"
 READY = "run/dmvpn-lab/ready"
+STEP_S = 0.05
+SHARE = 0.05
+"""Of a processor, at most, for looking whether nodes are ready: they need it for that."""
 LastWords = Callable[[str], Awaitable[str]]
 """Node -> what its first process has printed."""
 
@@ -67,33 +71,39 @@ async def wait_until_ready(
     pids: Mapping[str, int], last_words: LastWords, deadline_s: float, progress: Progress
 ) -> None:
     """Wait for every node's word that it is ready. Raises LabError, with its log when one died."""
-    ready = 0
-
-    async def one(name: str, pid: int) -> None:
-        nonlocal ready
-        await _ready(name, pid, last_words)
-        ready += 1
-        progress("ready", f"{ready} of {len(pids)} nodes: {name}")
-
+    waiting = dict(pids)
     try:
-        async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as group:
-            for name, pid in pids.items():
-                group.create_task(one(name, pid))
+        async with asyncio.timeout(deadline_s):
+            while True:
+                began = time.thread_time()
+                for name in [name for name, pid in waiting.items() if _is_ready(pid)]:
+                    del waiting[name]
+                    progress("ready", f"{len(pids) - len(waiting)} of {len(pids)} nodes: {name}")
+                if not waiting:
+                    return
+                await _all_live(waiting, last_words)
+                spent_s = time.thread_time() - began
+                await asyncio.sleep(max(STEP_S, spent_s / SHARE))
     except TimeoutError:
-        raise LabError(f"not all nodes were ready after {deadline_s:.0f} s") from None
-    except BaseExceptionGroup as errors:
-        raise first_error(errors) from None
+        raise LabError(
+            f"not all nodes were ready after {deadline_s:.0f} s; still starting: {', '.join(waiting)}",
+            hint="a busy host takes longer; 'dmvpn-lab doctor' tells what this one has",
+        ) from None
 
 
-async def _ready(name: str, pid: int, last_words: LastWords) -> None:
-    while not Path(f"/proc/{pid}/root", READY).exists():  # noqa: ASYNC240 - procfs does not block
+def _is_ready(pid: int) -> bool:
+    return Path(f"/proc/{pid}/root", READY).exists()
+
+
+async def _all_live(pids: Mapping[str, int], last_words: LastWords) -> None:
+    """Raises LabError with the end of its log when a node has ended."""
+    for name, pid in pids.items():
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             words = await last_words(name) or "it left no log"
             tail = "\n".join(words.splitlines()[-8:])
             raise LabError(f"node {name} died while it started:\n{tail}") from None
-        await asyncio.sleep(0.05)
 
 
 def _replace(target: Path, text: str) -> None:

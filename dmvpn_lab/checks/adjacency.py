@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.checks.base import CheckResult, awaited
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.routing import protocol
@@ -26,14 +26,15 @@ class AdjacencyCheck:
                 continue
             for hub, at_hub in lab.plan.members(cloud.name, "hub"):
                 for spoke, at_spoke in lab.plan.members(cloud.name, "spoke"):
-                    if hub.external is None:
-                        yield await _one(lab, watch, cloud, hub.name, at_spoke.address.ip, spoke.name)
-                    if spoke.external is None:
-                        yield await _one(lab, watch, cloud, spoke.name, at_hub.address.ip, hub.name)
+                    for near, far in zip(at_hub.addresses(), at_spoke.addresses(), strict=True):
+                        if hub.external is None:
+                            yield await _one(lab, watch, cloud, hub.name, far.ip, spoke.name)
+                        if spoke.external is None:
+                            yield await _one(lab, watch, cloud, spoke.name, near.ip, hub.name)
 
 
 async def _one(
-    lab: RunningLab, watch: Watch, cloud: CloudPlan, node: str, neighbour: IPv4Address, name: str
+    lab: RunningLab, watch: Watch, cloud: CloudPlan, node: str, neighbour: IpAddress, name: str
 ) -> CheckResult:
     routing = protocol(cloud.routing.protocol)
 
@@ -44,7 +45,7 @@ async def _one(
     return await awaited(AdjacencyCheck.name, node, expected, observe, watch, routing.deadline_s(cloud))
 
 
-async def adjacent(lab: RunningLab, cloud: CloudPlan, node: str, neighbour: IPv4Address) -> tuple[bool, str]:
+async def adjacent(lab: RunningLab, cloud: CloudPlan, node: str, neighbour: IpAddress) -> tuple[bool, str]:
     """Whether a router is adjacent to a neighbour now, and the state in the protocol's word."""
     routing = protocol(cloud.routing.protocol)
     try:

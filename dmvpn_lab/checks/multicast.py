@@ -7,6 +7,7 @@ counts what it receives from whom. A copy too many is as wrong as one too few.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 import uuid
@@ -17,29 +18,39 @@ from dmvpn_lab.checks.base import CheckResult
 from dmvpn_lab.checks.registration import DEADLINE_S as REGISTRATION_DEADLINE_S
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.running import RunningLab, Watch
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, TunnelPlan
+from dmvpn_lab.spec.plan_types import NodePlan, TunnelPlan
 
 COUNT = 5
 """Datagrams that each router sends."""
 START_DEADLINE_S = 60.0
+GROUPS = {4: "239.255.77.77", 6: "ff02::7777"}
+PORT = 7777
 PROBE = r"""
 import json, select, socket, struct, sys, time
-address, group, port, tag, count, expected = json.loads(sys.argv[1])
-listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-listener.bind((group, port))
-listener.setsockopt(0, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(address))
-listener.setsockopt(0, socket.IP_MULTICAST_LOOP, 0)
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sender.setsockopt(0, socket.IP_MULTICAST_IF, socket.inet_aton(address))
-sender.setsockopt(0, socket.IP_MULTICAST_LOOP, 0)
-sender.setsockopt(0, socket.IP_MULTICAST_TTL, 1)
+address, interface, group, port, tag, count, expected = json.loads(sys.argv[1])
+six, index = ":" in address, socket.if_nametoindex(interface)
+family, level = (socket.AF_INET6, 41) if six else (socket.AF_INET, 0)
+listener, sender = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_DGRAM)
+if six:
+    target, own = (group, port, 0, index), struct.pack("=i", index)
+    listener.setsockopt(level, socket.IPV6_JOIN_GROUP, socket.inet_pton(family, group) + own)
+    options = socket.IPV6_MULTICAST_IF, socket.IPV6_MULTICAST_LOOP, socket.IPV6_MULTICAST_HOPS
+    sender.bind((address, 0))
+else:
+    target, own = (group, port), socket.inet_aton(address)
+    listener.setsockopt(level, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + own)
+    options = socket.IP_MULTICAST_IF, socket.IP_MULTICAST_LOOP, socket.IP_MULTICAST_TTL
+listener.bind(target)
+sender.setsockopt(level, options[0], own)
+sender.setsockopt(level, options[1], 0)
+sender.setsockopt(level, options[2], 1)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(count):
-    sender.sendto(tag.encode(), (group, port))
+    sender.sendto(tag.encode(), target)
 heard, end = {}, time.monotonic() + 5.0
 while (left := end - time.monotonic()) > 0 and select.select([listener], [], [], left)[0]:
-    data, (source, _) = listener.recvfrom(2048)
+    data, (source, *_) = listener.recvfrom(2048)
     if data == tag.encode():
         heard[source] = heard.get(source, 0) + 1
     if all(heard.get(each, 0) >= count for each in expected):
@@ -62,14 +73,14 @@ class Multicast:
                 continue
             began = time.monotonic()
             await _registered(lab, watch, hubs, spokes)
-            heard = await _exchange(lab, cloud, hubs, spokes)
-            waited_s = round(time.monotonic() - began, 2)
-            for hub, at_hub in hubs:
-                for spoke, at_spoke in spokes:
-                    ends = ((hub, at_hub, spoke), (spoke, at_spoke, hub))
-                    for sender, tunnel, receiver in ends:
-                        count = heard[receiver.name].get(str(tunnel.address.ip), 0)
-                        expected = f"{COUNT} datagrams from {sender.name}"
+            for version in cloud.versions():
+                heard = await _exchange(lab, hubs, spokes, version)
+                waited_s = round(time.monotonic() - began, 2)
+                for (hub, at_hub), (spoke, at_spoke) in itertools.product(hubs, spokes):
+                    for sender, tunnel, receiver in ((hub, at_hub, spoke), (spoke, at_spoke, hub)):
+                        count = heard[receiver.name].get(_own(tunnel, version), 0)
+                        words = "datagrams" if version == 4 else "IPv6 datagrams"
+                        expected = f"{COUNT} {words} from {sender.name}"
                         yield CheckResult(
                             self.name, receiver.name, count == COUNT, expected, f"{count} received", waited_s
                         )
@@ -90,8 +101,13 @@ async def _registered(lab: RunningLab, watch: Watch, hubs: Members, spokes: Memb
             await watch.wait(end - time.monotonic())
 
 
+def _own(tunnel: TunnelPlan, version: int) -> str:
+    """A member's (global) address of that family."""
+    return next(str(each.ip) for each in tunnel.addresses() if each.version == version)
+
+
 async def _exchange(
-    lab: RunningLab, cloud: CloudPlan, hubs: Members, spokes: Members
+    lab: RunningLab, hubs: Members, spokes: Members, version: int
 ) -> dict[str, dict[str, int]]:
     """Run the probe in every member at once. Node -> sender's tunnel address -> datagrams."""
     tag = uuid.uuid4().hex
@@ -102,8 +118,8 @@ async def _exchange(
         for node, tunnel in members:
             others = spokes if tunnel.role == "hub" else hubs
             request = [
-                str(tunnel.address.ip), "239.255.77.77", 7777, tag, COUNT,
-                [str(other.address.ip) for _, other in others],
+                _own(tunnel, version), tunnel.name, GROUPS[version], PORT, tag, COUNT,
+                [_own(other, version) for _, other in others],
             ]  # fmt: skip
             tasks[node.name] = group.create_task(_probe(lab, node.name, request, go))
     return {name: task.result() for name, task in tasks.items()}

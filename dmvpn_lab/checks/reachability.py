@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
-from ipaddress import IPv4Address
+from collections.abc import AsyncIterator, Iterable
+from ipaddress import ip_address
 
+from dmvpn_lab.address import IpAddress, IpInterface
 from dmvpn_lab.checks.base import CheckResult, awaited
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
@@ -27,17 +28,23 @@ class Reachability:
         """One result for each ordered pair of hosts."""
         for cloud in lab.plan.clouds:
             if protocol(cloud.routing.protocol).exchanges_routes:
-                pairs = pairs_of(lab.plan, cloud)
+                pairs = [
+                    (pair, version)
+                    for version in cloud.versions()
+                    for pair in pairs_of(lab.plan, cloud, version)
+                ]
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(_one(lab, watch, cloud, *pair)) for pair in pairs]
+                    tasks = [
+                        group.create_task(_one(lab, watch, cloud, *pair, version)) for pair, version in pairs
+                    ]
                 for task in tasks:
                     yield task.result()
 
 
-def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
+def pairs_of(plan: Plan, cloud: CloudPlan, version: int = 4) -> list[tuple[Member, Member]]:
     """Which routers' hosts try to reach which: those whose routers get routes to each other's LAN."""
-    hubs = [m for m in plan.members(cloud.name, "hub") if host_behind(plan, m[0])]
-    spokes = [m for m in plan.members(cloud.name, "spoke") if host_behind(plan, m[0])]
+    hubs = [m for m in plan.members(cloud.name, "hub") if has_lan(plan, m, version)]
+    spokes = [m for m in plan.members(cloud.name, "spoke") if has_lan(plan, m, version)]
     if not plan.members(cloud.name, "hub"):
         return []
     pairs = [pair for hub in hubs for spoke in spokes for pair in ((spoke, hub), (hub, spoke))]
@@ -46,6 +53,17 @@ def pairs_of(plan: Plan, cloud: CloudPlan) -> list[tuple[Member, Member]]:
     else:
         pairs += zip(spokes, spokes[1:] + spokes[:1], strict=True)
     return [(a, b) for a, b in pairs if _knows(cloud, a, b) and _knows(cloud, b, a)]
+
+
+def has_lan(plan: Plan, member: Member, version: int) -> bool:
+    """Whether there is a host behind a router, and the tunnel carries what the host has."""
+    host, tunnel = host_behind(plan, member[0]), {each.version for each in member[1].addresses()}
+    return host is not None and version in tunnel & {each.version for each in host.interfaces[0].addresses()}
+
+
+def of_family(addresses: Iterable[IpInterface], version: int) -> IpAddress:
+    """The address of that family."""
+    return next(each.ip for each in addresses if each.version == version)
 
 
 def _knows(cloud: CloudPlan, router: Member, target: Member) -> bool:
@@ -64,18 +82,19 @@ def host_behind(plan: Plan, router: NodePlan) -> NodePlan | None:
     return None
 
 
-def path(plan: Plan, cloud: CloudPlan, source: Member, target: Member) -> list[IPv4Address]:
+def path(plan: Plan, cloud: CloudPlan, source: Member, target: Member, version: int = 4) -> list[IpAddress]:
     """The hops that traceroute must show: the router's LAN address, tunnel addresses, the host."""
     lan, host = source[0].lan_interface(), host_behind(plan, target[0])
     assert lan is not None
-    assert lan.address is not None
     assert host is not None
-    address = host.interfaces[0].address
-    assert address is not None
-    hops = [lan.address.ip]
+    hops = [of_family(lan.addresses(), version)]
     if source[1].role == target[1].role == "spoke" and cloud.phase == 1:
-        hops.append(plan.members(cloud.name, "hub")[0][1].address.ip)
-    return [*hops, target[1].address.ip, address.ip]
+        hops.append(of_family(plan.members(cloud.name, "hub")[0][1].addresses(), version))
+    return [
+        *hops,
+        of_family(target[1].addresses(), version),
+        of_family(host.interfaces[0].addresses(), version),
+    ]
 
 
 async def way(lab: RunningLab, router: NodePlan, target: str) -> dict[str, str]:
@@ -84,8 +103,9 @@ async def way(lab: RunningLab, router: NodePlan, target: str) -> dict[str, str]:
     Empty: not at all. Without a host, how it sends a packet of its own."""
     host, lan = host_behind(lab.plan, router), router.lan_interface()
     argv = ["ip", "-json", "route", "get", target]
-    if host is not None and host.interfaces[0].address is not None and lan is not None:
-        argv += ["from", str(host.interfaces[0].address.ip), "iif", lan.name]
+    if host is not None and lan is not None:
+        own = of_family(host.interfaces[0].addresses(), ip_address(target).version)
+        argv += ["from", str(own), "iif", lan.name]
     done = await lab.exec(router.name, *argv)
     if done.exit_code != 0:
         return {}
@@ -94,11 +114,11 @@ async def way(lab: RunningLab, router: NodePlan, target: str) -> dict[str, str]:
 
 
 async def _one(
-    lab: RunningLab, watch: Watch, cloud: CloudPlan, source: Member, target: Member
+    lab: RunningLab, watch: Watch, cloud: CloudPlan, source: Member, target: Member, version: int
 ) -> CheckResult:
     host = host_behind(lab.plan, source[0])
     assert host is not None
-    hops = [str(hop) for hop in path(lab.plan, cloud, source, target)]
+    hops = [str(hop) for hop in path(lab.plan, cloud, source, target, version)]
     far = host_behind(lab.plan, target[0])
     assert far is not None
 

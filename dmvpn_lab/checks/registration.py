@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.checks.base import CheckResult, awaited
 from dmvpn_lab.checks.outside import outside
@@ -24,7 +25,8 @@ class Registration:
         for cloud in lab.plan.clouds:
             for hub, hub_tunnel in lab.plan.ours(cloud.name, "hub"):
                 for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
-                    yield await registered(lab, watch, (hub, hub_tunnel), (spoke, tunnel))
+                    for protocol in tunnel.registered():
+                        yield await registered(lab, watch, (hub, hub_tunnel), (spoke, tunnel), protocol)
 
 
 async def registered(
@@ -32,8 +34,9 @@ async def registered(
     watch: Watch,
     at_hub: tuple[NodePlan, TunnelPlan],
     at_spoke: tuple[NodePlan, TunnelPlan],
+    protocol: IpAddress,
 ) -> CheckResult:
-    """Wait until a hub has a spoke as it must."""
+    """Wait until a hub has an address of a spoke as it must."""
     (hub, hub_tunnel), (spoke, tunnel) = at_hub, at_spoke
     cloud = lab.plan.cloud(tunnel.cloud)
     flags = ["registered"]
@@ -45,12 +48,12 @@ async def registered(
     async def observe() -> tuple[bool, str]:
         present = await outside(lab, spoke.name, tunnel.name)
         entries: list[NhrpEntry] = await lab.query(hub.name, "nhrp")
-        entry = next((e for e in entries if e["protocol"] == str(tunnel.address.ip)), None)
+        entry = next((e for e in entries if e["protocol"] == str(protocol)), None)
         if entry is None:
             return False, "no entry"
         seen = f"hold {entry['holding_time_s']}, {', '.join(entry['flags'])}"
         there = entry["nbma"] == present and entry["interface"] == hub_tunnel.name
         return there and seen == wanted, f"{entry['protocol']} -> {entry['nbma']} ({seen})"
 
-    expected = f"{tunnel.address.ip} -> {spoke.name}'s NBMA address ({wanted})"
+    expected = f"{protocol} -> {spoke.name}'s NBMA address ({wanted})"
     return await awaited(Registration.name, spoke.name, expected, observe, watch, DEADLINE_S)

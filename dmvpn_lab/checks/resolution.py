@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dmvpn_lab.checks.base import CheckResult, Observe, awaited
 from dmvpn_lab.checks.encryption import shared
 from dmvpn_lab.checks.outside import outside
-from dmvpn_lab.checks.reachability import Member, host_behind, path, trace, way
+from dmvpn_lab.checks.reachability import Member, has_lan, host_behind, of_family, path, trace, way
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import CloudPlan
@@ -29,25 +29,26 @@ class Resolution:
     async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
         """For each direction between the first two spokes with a host: absent, present, direct."""
         for cloud in lab.plan.clouds:
-            spokes = [m for m in lab.plan.ours(cloud.name, "spoke") if host_behind(lab.plan, m[0])][:2]
             if cloud.phase == 1 or not lab.plan.members(cloud.name, "hub"):
                 continue
-            for source, target in itertools.permutations(spokes, 2):
-                async for result in _pair(lab, watch, cloud, source, target):
-                    yield result
+            for version in cloud.versions():
+                spokes = [m for m in lab.plan.ours(cloud.name, "spoke") if has_lan(lab.plan, m, version)][:2]
+                for source, target in itertools.permutations(spokes, 2):
+                    async for result in _pair(lab, watch, cloud, source, target, version):
+                        yield result
 
 
 async def _pair(
-    lab: RunningLab, watch: Watch, cloud: CloudPlan, source: Member, target: Member
+    lab: RunningLab, watch: Watch, cloud: CloudPlan, source: Member, target: Member, version: int
 ) -> AsyncIterator[CheckResult]:
     deadline_s = protocol(cloud.routing.protocol).deadline_s(cloud)
     host, far = host_behind(lab.plan, source[0]), host_behind(lab.plan, target[0])
     assert host is not None
     assert far is not None
-    hops = [str(hop) for hop in path(lab.plan, cloud, source, target)]
-    spoke, wanted = source[0].name, str(target[1].address.ip)
+    hops = [str(hop) for hop in path(lab.plan, cloud, source, target, version)]
+    spoke, wanted = source[0].name, str(of_family(target[1].addresses(), version))
 
-    hub = str(lab.plan.members(cloud.name, "hub")[0][1].address.ip)
+    hub = str(of_family(lab.plan.members(cloud.name, "hub")[0][1].addresses(), version))
 
     def leads(to: str) -> Observe:
         async def observe() -> tuple[bool, str]:

@@ -90,6 +90,15 @@ def nhs_status(server: dict[str, Any]) -> str:
 
 
 def _peers(entries: list[dict[str, Any]], servers: dict[str, dict[str, Any]]) -> list[Peer]:
+    """Those of IPv4 first; entries are counted in each family apart."""
+    families = (
+        [e for e in entries if ":" not in e["protocol"]],
+        [e for e in entries if ":" in e["protocol"]],
+    )
+    return [peer for family in families for peer in _family(family, servers)]
+
+
+def _family(entries: list[dict[str, Any]], servers: dict[str, dict[str, Any]]) -> list[Peer]:
     number = Counter(each["nbma"] for each in entries)
     ordered = sorted(entries, key=lambda each: _ordinal(each["nbma"]))
     peers, seen = [], set()
@@ -131,13 +140,37 @@ def text(tunnels: list[Dmvpn], *, detail: bool) -> str:
 
 
 def _brief(tunnel: Dmvpn) -> str:
+    peers = _of_ipv4(tunnel)
     lines = [
         f"Interface: {tunnel['interface']}, IPv4 NHRP Details",
-        f"Type:{tunnel['type']}, NHRP Peers:{len(tunnel['peers'])},",
+        f"Type:{tunnel['type']}, NHRP Peers:{len(peers)},",
         "",
         HEAD,
     ]
-    return "\n".join([*lines, *(_row(peer) for peer in tunnel["peers"])])
+    return "\n".join([*lines, *(_row(peer) for peer in peers), *_ipv6(tunnel)])
+
+
+def _of_ipv4(tunnel: Dmvpn) -> list[Peer]:
+    return [peer for peer in tunnel["peers"] if ":" not in peer["target"]]
+
+
+def _ipv6(tunnel: Dmvpn) -> list[str]:
+    """The peers of IPv6, whose addresses are too long for a table; nothing where there are none."""
+    peers = [peer for peer in tunnel["peers"] if ":" in peer["target"]]
+    if not peers:
+        return []
+    total = len({peer["nbma"] for peer in peers})
+    lines = ["", f"Interface: {tunnel['interface']}, IPv6 NHRP Details",
+             f"Type:{tunnel['type']}, Total NBMA Peers (v4/v6): {total}/0"]  # fmt: skip
+    for number, peer in enumerate(peers, 1):
+        lines += [
+            f"{number:>5}.Peer NBMA Address: {peer['nbma']}",
+            f"        Tunnel IPv6 Address: {peer['tunnel_address']}",
+            f"        IPv6 Target Network: {peer['target']}",
+            f"        # Ent: {peer['entries']}, Status: {peer['state']}, "
+            f"UpDn Time: {clock(peer['up_down_s'])}, Cache Attrib: {peer['attributes']}",
+        ]
+    return lines
 
 
 def _detail(tunnel: Dmvpn) -> str:
@@ -149,12 +182,13 @@ def _detail(tunnel: Dmvpn) -> str:
         f'   Protocol/Transport: "{"multi-GRE" if tunnel["multipoint"] else "GRE"}/IP"',
         f"Type:{tunnel['type']}, Total NBMA Peers (v4/v6): {len({p['nbma'] for p in tunnel['peers']})}/0",
     ]
-    if tunnel["servers"]:
-        lines += ["", "IPv4 NHS:"]
+    for family in (4, 6):
+        servers = [s for s in tunnel["servers"] if (":" in s["address"]) == (family == 6)]
+        lines += ["", f"IPv{family} NHS:"] if servers else []
         lines += [f"{s['address']:<15} {s['status']:>2} priority = {s['priority']} cluster = 0"
-                  for s in tunnel["servers"]]  # fmt: skip
-    rows = [f"{_row(peer)} {peer['target']:>17}" for peer in tunnel["peers"]]
-    return "\n".join([*lines, "", HEAD_DETAIL, *rows])
+                  for s in servers]  # fmt: skip
+    rows = [f"{_row(peer)} {peer['target']:>17}" for peer in _of_ipv4(tunnel)]
+    return "\n".join([*lines, "", HEAD_DETAIL, *rows, *_ipv6(tunnel)])
 
 
 def _row(peer: Peer) -> str:

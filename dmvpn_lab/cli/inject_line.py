@@ -73,7 +73,8 @@ async def _rebound(lab: RunningLab, watch: Watch, nat: str, began: float, json: 
             for hub, at_hub in lab.plan.members(tunnel.cloud, "hub"):
                 at = await convergence.registered_at(lab, watch, hub.name, spoke.name, tunnel, str(seen))
                 rows.append((spoke.name, hub.name, round(at - began, 3)))
-                results.append(await registered(lab, watch, (hub, at_hub), (spoke, tunnel)))
+                pair = (hub, at_hub), (spoke, tunnel)
+                results += [await registered(lab, watch, *pair, each) for each in tunnel.registered()]
     passed = all(result.passed for result in results)
     if json:
         steps = [{"spoke": s, "hub": h, "registered_after_s": t} for s, h, t in rows]

@@ -38,12 +38,20 @@ def up(
             show_default=False,
         ),
     ] = "",
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether it could be started; start nothing.")
+    ] = False,
     json: Json = False,
     junit: Junit = None,
 ) -> None:
     """Start the lab of a topology, or bring a running one up to it; then verify it."""
     _check_folder(junit)
     only = [name.strip() for name in node_filter.split(",") if name.strip()]
+    if check:
+        progress = output.Progress()
+        plan = controller.wanted_plan(topology, backend, progress, only)
+        progress("check", f"{plan.lab}: {len(plan.nodes)} nodes, {len(plan.links)} links, on {backend}")
+        return
     code = asyncio.run(_up(topology, backend, only, verify, json, junit))
     raise typer.Exit(code)
 

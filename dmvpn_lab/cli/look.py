@@ -63,6 +63,8 @@ def show(
         print(dmvpn.text(facts, detail=bool(words)))
     elif words:
         print(nhrp.text(words, facts))
+    elif what == "ipsec" and not facts:
+        print(f"{node} has no SA; what is wrong: dmvpn-lab diagnose")
     else:
         columns, rows = _table(what, facts)
         output.print_table(columns, rows)
@@ -90,7 +92,9 @@ async def _facts(lab: RunningLab, node: str, what: str, words: tuple[str, ...]) 
     if what == "routes":
         lab.node(node)
         return jsonlib.loads(await lab.must(node, "ip", "-json", "route", "show"))
-    lab.router(node)
+    router = lab.router(node)
+    if what == "ipsec" and all(lab.plan.cloud(tunnel.cloud).ipsec is None for tunnel in router.tunnels):
+        raise UsageError(f"{node}'s tunnels have no IPsec", hint="give their cloud an `ipsec:`")
     if what == "dmvpn":
         return dmvpn.dmvpn(*[await lab.query(node, each) for each in dmvpn.QUERIES])
     return await lab.query(node, nhrp.QUERIES[words] if words else what)

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from dmvpn_lab import controller, graph, logs
+from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import LabName, NodeName, complete_topology
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.running import RunningLab
@@ -78,7 +79,7 @@ def _interface(node: NodePlan, wanted: str) -> str:
 def _until_interrupted(lab: RunningLab, node: str, argv: list[str], out: Path | None) -> int:
     """Run a command in a node; an interrupt ends it and is no error."""
     with contextlib.ExitStack() as stack:
-        target = None if out is None else stack.enter_context(open(out, "wb"))
+        target = None if out is None else stack.enter_context(_opened(out))
         entering = lab.backend.enter_argv(lab.plan.lab, node, argv)
         running = subprocess.Popen(entering, stdin=subprocess.DEVNULL, stdout=target)
         try:
@@ -87,6 +88,14 @@ def _until_interrupted(lab: RunningLab, node: str, argv: list[str], out: Path | 
             running.terminate()
             running.wait()
             return 0
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file to write. Raises UsageError."""
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
 
 
 def draw(
@@ -112,4 +121,4 @@ def draw(
     if out is None:
         print(text, end="")
     else:
-        out.write_text(text, encoding="utf-8")
+        output.write_whole(out, text)

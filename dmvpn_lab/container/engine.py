@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dmvpn_lab.errors import HostError
 
 SOCKET = Path("/run/docker.sock")
-LOG = Path("/run/dmvpn-lab/dockerd.log")
+CONTAINERD = Path("/run/dmvpn-lab/containerd.sock")
+OWN = Path("/run/dmvpn-lab")
+"""Of the machine: logs, the lock of who starts the engine, containerd's settings and socket."""
+WITHOUT_CRI = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
 START_DEADLINE_S = 120.0
 ANSWER_DEADLINE_S = 300
 """Seconds for one call: a container takes its time on an emulated processor."""
@@ -23,8 +29,8 @@ def connect() -> Any:
     import docker
     from docker.errors import DockerException
 
-    if "DMVPN_LAB_INSIDE_MACHINE" in os.environ and not _listens():
-        _start()
+    if "DMVPN_LAB_INSIDE_MACHINE" in os.environ:
+        _ensure()
     try:
         client = docker.from_env(timeout=ANSWER_DEADLINE_S)
         client.ping()
@@ -36,23 +42,57 @@ def connect() -> Any:
     return client
 
 
-def _listens() -> bool:
+def _ensure() -> None:
+    """Start what does not run. containerd goes first, by itself: one that dockerd starts has ten
+    seconds, which a busy emulated processor may not have."""
+    with _alone():
+        if not _listens(CONTAINERD):
+            settings = OWN / "containerd.toml"
+            settings.write_text(WITHOUT_CRI)
+            argv = ["containerd", "--config", str(settings), "--address", str(CONTAINERD)]
+            _start(argv, lambda: _listens(CONTAINERD))
+        if not _listens(SOCKET):
+            _start(["dockerd", "--containerd", str(CONTAINERD)], lambda: _answers(SOCKET))
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One command at a time starts the engine; others wait for it."""
+    with open(OWN / "engine.lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(SOCKET)) == 0
+        return probe.connect_ex(str(path)) == 0
 
 
-def _start() -> None:
-    """Start dockerd; returns once it listens. It lives until the machine ends."""
-    with open(LOG, "ab") as log:
+def _answers(path: Path) -> bool:
+    """Whether it serves: dockerd listens long before it does, and may end in between."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+            probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return probe.recv(1) != b""
+        except OSError:
+            return False
+
+
+def _start(argv: Sequence[str], ready: Callable[[], bool]) -> None:
+    """Start a daemon; returns once it is ready. It lives until the machine ends. Raises HostError."""
+    path = OWN / f"{argv[0]}.log"
+    with open(path, "ab") as log:
         daemon = subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     end = time.monotonic() + START_DEADLINE_S
-    while not _listens():
+    while not ready():
         if daemon.poll() is not None or time.monotonic() > end:
-            words = "\n".join(LOG.read_text(errors="replace").splitlines()[-6:])
+            words = "\n".join(path.read_text(errors="replace").splitlines()[-6:])
             raise HostError(
-                f"dockerd did not start:\n{words}", hint="run 'dmvpn-lab machine stop', then again"
+                f"{argv[0]} did not start:\n{words}", hint="run 'dmvpn-lab machine stop', then again"
             )
         time.sleep(0.1)
     daemon.returncode = 0  # the machine's first process reaps it, not this object

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, ip_address, ip_interface
 from pathlib import Path
 from typing import Any
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.daemon import eigrp_config, odr_config
 from dmvpn_lab.eigrp.config import ProcessConfig
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.ipsec.config import ANY, IpsecConfig, Secret
-from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.config import Overlay, TunnelConfig
 from dmvpn_lab.odr.config import OdrConfig
 
 VERSION = 1
@@ -97,10 +98,10 @@ def _ipsec(each: Mapping[str, Any]) -> IpsecConfig:
     )
 
 
-def _owners(owners: Mapping[str, str] | None) -> Mapping[IPv4Address, str] | None:
+def _owners(owners: Mapping[str, str] | None) -> Mapping[IpAddress, str] | None:
     if owners is None:
         return None
-    return {IPv4Address(protocol): identity for protocol, identity in owners.items()}
+    return {ip_address(protocol): identity for protocol, identity in owners.items()}
 
 
 def _tunnel(each: dict[str, Any]) -> TunnelConfig:
@@ -116,7 +117,7 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         name=each["name"],
         mode=mode,
         source=each["source"],
-        address=IPv4Interface(each["address"]),
+        address=ip_interface(each["address"]),
         network_id=each["network_id"],
         mtu=_number(each, "mtu", 68, 65535),
         key=None if each.get("key") is None else _number(each, "key", 0, 0xFFFFFFFF),
@@ -127,9 +128,9 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         if interval_s is None
         else _number(each, "registration_interval_s", 1, 65535),
         unique=each["unique"],
-        nhs=tuple(IPv4Address(nhs) for nhs in each.get("nhs", ())),
+        nhs=_servers(each),
         priorities=_priorities(each),
-        static_maps=tuple((IPv4Address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ())),
+        static_maps=_maps(each),
         map_multicast=tuple(IPv4Address(nbma) for nbma in each.get("map_multicast", ())),
         map_multicast_dynamic=each.get("map_multicast_dynamic", False),
         resolve=each.get("resolve", False),
@@ -137,7 +138,17 @@ def _tunnel(each: dict[str, Any]) -> TunnelConfig:
         shortcut=each.get("shortcut", False),
         protected=each.get("protected", False),
         owners=_owners(each.get("owners")),
-    )
+        overlays=tuple(Overlay(ip_interface(o["address"]), _servers(o), _maps(o))
+                       for o in each.get("overlays", ())),
+    )  # fmt: skip
+
+
+def _servers(each: Mapping[str, Any]) -> tuple[IpAddress, ...]:
+    return tuple(ip_address(nhs) for nhs in each.get("nhs", ()))
+
+
+def _maps(each: Mapping[str, Any]) -> tuple[tuple[IpAddress, IPv4Address], ...]:
+    return tuple((ip_address(m["protocol"]), IPv4Address(m["nbma"])) for m in each.get("map", ()))
 
 
 def _priorities(each: dict[str, Any]) -> tuple[int, ...]:

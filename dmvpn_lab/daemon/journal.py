@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 from dmvpn_lab.errors import HostError
@@ -141,7 +141,7 @@ class Journal:
             key = int(record["bind"]), binding.protocol
             bindings[key], self._bindings[key] = binding, line + b"\n"
         elif "gone" in record:
-            key = int(record["gone"]), IPv4Address(record["protocol"])
+            key = int(record["gone"]), ip_address(record["protocol"])
             self._bindings.pop(key, None)
             bindings.pop(key, None)
 

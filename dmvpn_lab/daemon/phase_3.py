@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import socket
 
 from dmvpn_lab.daemon.port import Port
 from dmvpn_lab.linux import shortcut_route
@@ -31,8 +32,11 @@ class Phase3:
         self.watch: RouteWatch | None = None
         """Readable when routes changed; None without shortcuts."""
         if any(each.shortcut for each in tunnels):
+            ipv6 = any(part.address.version == 6 for each in tunnels for part in each.parts())
             shortcut_route.begin(netlink)
-            self.watch = RouteWatch()
+            if ipv6:
+                shortcut_route.begin(netlink, socket.AF_INET6)
+            self.watch = RouteWatch(ipv6=ipv6)
 
     def find(self, action: FindRoute) -> Route | None:
         """What the main table says."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.errors import DmvpnLabError
 from dmvpn_lab.linux.gre import Gre, create_gre, retarget_gre
 from dmvpn_lab.linux.multicast import MulticastTap
@@ -30,8 +31,13 @@ class Port:
         self.config = config
         self.counters: Counter[str] = Counter()
         self._netlink = netlink
-        self._gre = Gre(config.name, config.key, config.destination, config.address, config.mtu,
+        addresses = tuple(part.address for part in config.parts())
+        self._gre = Gre(config.name, config.key, config.destination, addresses, config.mtu,
                         PROBES if config.resolve else 0)  # fmt: skip
+        self.mapped = frozenset(protocol for part in config.parts() for protocol, _ in part.static_maps)
+        """Protocol addresses that are mapped for good."""
+        networks = [each.network for each in addresses if isinstance(each.network, IPv4Network)]
+        self._subnet = networks[0] if networks else None
         self._peers: set[IPv4Address] = set()
         self._with_inherited = False
         self.tap: MulticastTap | None = None
@@ -42,11 +48,11 @@ class Port:
             self.up = link.up
             """The link was up when it was opened: an earlier agent's, with its neighbours."""
             self._left = list_neighbours(netlink, self.index)
-            self.inherited: set[IPv4Address] = set(self._left)
+            self.inherited: set[IpAddress] = set(self._left)
             """Neighbours that an earlier agent left and that nobody has registered again yet."""
             self.nhrp = NhrpSocket(config.name)
             if config.mode == "multipoint":
-                self.tap = MulticastTap(config.name, config.address.network)
+                self.tap = MulticastTap(config.name, self._subnet, ipv6=self._gre.ipv6)
                 self.set_peers(frozenset())
         except (DmvpnLabError, OSError) as error:
             raise TunnelError(f"{config.name}: {error}") from error
@@ -64,8 +70,8 @@ class Port:
 
         What the kernel refuses here it refuses because the link is gone, and that is told apart.
         """
-        if self.tap is not None:
-            self._netlink.apply(put_broadcast(self.index, self.config.address.network))
+        if self.tap is not None and self._subnet is not None:
+            self._netlink.apply(put_broadcast(self.index, self._subnet))
 
     def servers_reachable(self, nbma: IPv4Address) -> bool:
         """Whether there is a route from that source to every next hop server, now.

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from dmvpn_lab.answers import IpsecEntry
+from dmvpn_lab.daemon.alarm import Alarm
 from dmvpn_lab.ipsec import sa
-from dmvpn_lab.ipsec.actions import Action, Ask, DeleteStates, PeerLost, PeerSecured, StateId, Tell
+from dmvpn_lab.ipsec.actions import Action, Ask, Count, DeleteStates, PeerLost, PeerSecured, StateId, Tell
 from dmvpn_lab.ipsec.config import IpsecConfig
 from dmvpn_lab.ipsec.protector import Protector
 from dmvpn_lab.linux.ike import Answer, Event, Ike
@@ -46,12 +47,12 @@ class Protection:
         self._log = log
         self._protector = Protector(config)
         self._ike: Ike | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin: watch the kernel, find charon. Raises HostError."""
         self._loop = loop
+        self._alarm = Alarm(loop, self._protector.deadline, self._tick)
         self._xfrm = Netlink(NETLINK_XFRM)
         self._states = StateWatch()
         loop.add_reader(self._states.fileno(), self._states_changed)
@@ -59,9 +60,9 @@ class Protection:
 
     def close(self) -> None:
         """Stop. SAs stay: the tunnels stay, too."""
-        for timer in (self._timer, self._retry):
-            if timer is not None:
-                timer.cancel()
+        self._alarm.cancel()
+        if self._retry is not None:
+            self._retry.cancel()
         if self._ike is not None:
             self._loop.remove_reader(self._ike.fileno())
             self._ike.close()
@@ -190,19 +191,10 @@ class Protection:
 
     def _states_changed(self) -> None:
         self._protector.states_deleted(self._states.read(), self._loop.time())
-        self._rearm()
+        self._alarm.set()
 
     def _tick(self) -> None:
-        self._timer = None
         self._perform(self._protector.tick(self._loop.time()))
-
-    def _rearm(self) -> None:
-        deadline = self._protector.deadline()
-        if self._timer is not None:
-            if deadline == self._timer.when():
-                return
-            self._timer.cancel()
-        self._timer = None if deadline is None else self._loop.call_at(deadline, self._tick)
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
@@ -211,11 +203,21 @@ class Protection:
                     self._ask(command, message)
                 case DeleteStates(states):
                     self._delete(states)
+                case Count(peers):
+                    self._perform(self._protector.counted(self._received(peers)))
                 case PeerSecured() | PeerLost():
                     self._peer_change(action)
                 case Tell(name, facts):
                     self._publish(name, facts)
-        self._rearm()
+        self._alarm.set()
+
+    def _received(self, peers: frozenset[IPv4Address]) -> dict[IPv4Address, int]:
+        """Packets of each of these peers in the states that there are."""
+        counts = dict.fromkeys(peers, 0)
+        for state in list_states(self._xfrm):
+            if state.source in counts:
+                counts[state.source] += state.packets
+        return counts
 
     def _ask(self, command: str, message: dict[str, Any]) -> None:
         if self._ike is None:

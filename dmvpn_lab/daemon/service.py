@@ -169,7 +169,7 @@ class Service:
         """
         self._restore(port)
         if self._journal.found:
-            port.inherited.difference_update(protocol for protocol, _ in port.config.static_maps)
+            port.inherited.difference_update(port.mapped)
             self._drop_inherited(port)
         elif port.inherited:
             self._loop.call_later(port.config.holding_time_s, self._drop_inherited, port)

@@ -23,6 +23,13 @@ class DeleteStates:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Say to `counted` how many packets of these peers their SAs have received so far."""
+
+    peers: frozenset[IPv4Address]
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSecured:
     """There is an SA with a peer, and this is who it proved to be."""
 
@@ -56,4 +63,4 @@ class StateId:
     spi: int
 
 
-Action = Ask | DeleteStates | PeerSecured | PeerLost | Tell
+Action = Ask | DeleteStates | Count | PeerSecured | PeerLost | Tell

@@ -1,7 +1,8 @@
 """The core of tunnel protection: one SA pair with each peer that the tunnels talk to.
 
     source_changed  peers_changed  connected  disconnected  child_up  child_down  rekeyed
-    ike_up  ike_rekeyed  ike_down  states_deleted  tick        -> list[Action], to be carried out in order
+    ike_up  ike_rekeyed  ike_down  states_deleted  counted  tick
+                                               -> list[Action], to be carried out in order
 
 Peers that the tunnels must reach are initiated, and again whenever their last SA is gone: nothing
 waits for a holding time. Peers that come by themselves (a hub's spokes) are only watched.
@@ -9,13 +10,14 @@ waits for a holding time. Peers that come by themselves (a hub's spokes) are onl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from dmvpn_lab.ipsec import connection
-from dmvpn_lab.ipsec.actions import Action, Ask, DeleteStates, PeerLost, PeerSecured, StateId, Tell
+from dmvpn_lab.ipsec.actions import Action, Ask, Count, DeleteStates, PeerLost, PeerSecured, StateId, Tell
 from dmvpn_lab.ipsec.config import IpsecConfig
+from dmvpn_lab.ipsec.linger import Linger
 from dmvpn_lab.ipsec.sa import ChildSa
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -69,6 +71,7 @@ class Protector:
         """IKE SAs that came up, by charon's unique id."""
         self._suspects: dict[int, float] = {}
         self._conflicts: dict[IPv4Address, float] = {}
+        self._linger = Linger()
 
     # --- what the tunnels want ------------------------------------------------------------------
 
@@ -81,7 +84,10 @@ class Protector:
         if not self._loaded:
             return []
         # What is left of the old address cannot be told to the peer from there: forget it at once.
-        actions: list[Action] = [Ask("terminate", connection.terminate(peer)) for peer in self._wishes]
+        actions: list[Action] = [
+            Ask("terminate", connection.terminate(peer)) for peer in (*self._wishes, *self._linger.peers())
+        ]
+        self._linger = Linger()
         return actions + self._load(now)
 
     def peers_changed(
@@ -93,9 +99,10 @@ class Protector:
         for gone in self._wishes.keys() - peers:
             del self._wishes[gone]
             if self._loaded:
-                actions += self._end(gone)
+                actions += self._end(gone, now)
         for new in sorted(peers - self._wishes.keys()):
             self._wishes[new] = Wish()
+            self._linger.forget(new)
             if self._loaded and self.local is not None:
                 actions += self._begin(self.local, new, now)
         return actions
@@ -120,6 +127,7 @@ class Protector:
         self._loaded = False
         self.children = {}
         self._suspects = {}
+        self._linger = Linger()
         self._established = set()
         for wish in self._wishes.values():
             wish.due = None
@@ -152,6 +160,7 @@ class Protector:
             return self._tell_secured(left[-1])
         self._secured.pop((child.local, child.peer), None)
         self._settling.pop(child.peer, None)
+        self._linger.forget(child.peer)
         actions: list[Action] = [PeerLost(child.local, child.peer), Tell("ipsec-down", facts(child))]
         if child.peer not in self._wishes:
             self._left[child.peer] = (child.identity, now)
@@ -200,13 +209,22 @@ class Protector:
             if spis is None or not spis.isdisjoint(child.spis):
                 self._suspects.setdefault(number, now + SUSPICION_S)
 
+    def counted(self, packets: Mapping[IPv4Address, int]) -> list[Action]:
+        """So many packets were received of each of these peers, whose SAs linger: the silent ones' end."""
+        actions: list[Action] = []
+        for peer in self._linger.counted(packets):
+            self._linger.forget(peer)
+            ours = sorted({child.ike_id for child in self._with(peer) if child.initiated})
+            actions += [Ask("terminate", connection.terminate_ike(ike_id)) for ike_id in ours]
+        return actions
+
     # --- time -----------------------------------------------------------------------------------
 
     def deadline(self) -> float | None:
         """When `tick` is due, monotonic seconds; None when nothing is."""
         due = [*self._suspects.values(), *self._conflicts.values(), *self._settling.values()]
         due += [wish.due for wish in self._wishes.values() if wish.due is not None]
-        due += [self._reap_due] if self._reap_due is not None else []
+        due += [at for at in (self._reap_due, self._linger.deadline()) if at is not None]
         return min(due, default=None)
 
     def tick(self, now: float) -> list[Action]:
@@ -230,6 +248,8 @@ class Protector:
                 actions.append(Tell("ipsec-conflict", {"nbma": str(peer), "identities": identities}))
         if self._reap_due is not None and self._reap_due <= now:
             actions += self._reap(None)
+        if lingering := self._linger.look(now):
+            actions.append(Count(lingering))
         return actions
 
     def secured(self) -> list[PeerSecured]:
@@ -272,14 +292,15 @@ class Protector:
         load = Ask("load-conn", connection.connection(self._config, local, peer))
         return [load] if self._with(peer) else [load, *self._seek(peer, now)]
 
-    def _end(self, peer: IPv4Address) -> list[Action]:
-        """A peer need not be secured any more. What it began itself it ends itself: it may want it still."""
+    def _end(self, peer: IPv4Address, now: float) -> list[Action]:
+        """A peer need not be secured any more. Its SAs linger; what it began itself it ends itself."""
+        unload = Ask("unload-conn", {"name": connection.name_of(peer)})
         pairs = self._with(peer)
-        ours = sorted({child.ike_id for child in pairs if child.initiated})
-        ends: list[Action] = [Ask("terminate", connection.terminate_ike(ike_id)) for ike_id in ours]
         if not pairs:  # a negotiation may be on its way
-            ends = [Ask("terminate", connection.terminate(peer))]
-        return [*ends, Ask("unload-conn", {"name": connection.name_of(peer)})]
+            return [Ask("terminate", connection.terminate(peer)), unload]
+        if any(child.initiated for child in pairs):
+            self._linger.begin(peer, now)
+        return [unload]
 
     def _one_pair(self, child: ChildSa) -> list[Action]:
         """Both ends began at once: the pair stays that the first of the two identities began.

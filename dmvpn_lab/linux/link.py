@@ -26,9 +26,13 @@ IFF_NOARP = 0x80
 IFF_MULTICAST = 0x1000
 
 IFLA_ADDRESS = 1
+IFLA_BROADCAST = 2
 IFLA_IFNAME = 3
 IFLA_MTU = 4
 IFLA_LINKINFO = 18
+IFLA_AF_SPEC = 26
+IFLA_INET6_ADDR_GEN_MODE = 8
+ADDR_GEN_MODE_NONE = 1
 IFLA_INFO_KIND = 1
 IFLA_INFO_DATA = 2
 
@@ -46,6 +50,8 @@ class Link:
     """`gre`, `veth` ...; None for one without a kind (loopback, hardware)."""
     data: dict[int, bytes]
     """The attributes of its kind."""
+    broadcast: bytes = b""
+    """Its link-layer broadcast address."""
 
     @property
     def up(self) -> bool:
@@ -66,6 +72,7 @@ def decode_link(body: bytes) -> Link:
         mtu=_U32.unpack(found.get(IFLA_MTU, bytes(4)))[0],
         kind=None if kind is None else text(kind),
         data=attributes(info.get(IFLA_INFO_DATA, b"")),
+        broadcast=found.get(IFLA_BROADCAST, b""),
     )
 
 
@@ -89,11 +96,21 @@ def list_links(netlink: Netlink) -> list[Link]:
 
 
 def set_link(netlink: Netlink, index: int, name: str, *, mac: str | None = None, mtu: int | None = None,
-             flags: int = 0, clear: int = 0) -> None:  # fmt: skip
-    """Change a link. `flags` are set, those of `clear` are taken away. Raises NetlinkError."""
+             flags: int = 0, clear: int = 0, broadcast: bytes | None = None,
+             no_link_local: bool = False) -> None:  # fmt: skip
+    """Change a link. `flags` are set, those of `clear` are taken away. Raises NetlinkError.
+
+    A new `broadcast` address makes the kernel forget the link's neighbours, permanent ones too.
+    `no_link_local`: it gets no link-local address by itself.
+    """
     extra = b""
     if mac is not None:
         extra += attribute(IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+    if broadcast is not None:
+        extra += attribute(IFLA_BROADCAST, broadcast)
+    if no_link_local:
+        mode = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes([ADDR_GEN_MODE_NONE]))
+        extra += attribute(IFLA_AF_SPEC, attribute(socket.AF_INET6, mode))
     if mtu is not None:
         extra += attribute(IFLA_MTU, _U32.pack(mtu))
     body = _ifinfomsg(index, flags, flags | clear) + extra

@@ -20,6 +20,7 @@ from ipaddress import IPv4Address, IPv4Network
 from dmvpn_lab.linux.packet_socket import (
     ETH_P_ALL,
     ETH_P_IP,
+    ETH_P_IPV6,
     PACKET_AUXDATA,
     PACKET_QDISC_BYPASS,
     SOL_PACKET,
@@ -41,22 +42,31 @@ _AND, _JUMP_EQUAL, _RETURN = 0x54, 0x15, 0x06
 _SKF_AD_PROTOCOL = 0xFFFFF000
 _SKF_AD_PKTTYPE = 0xFFFFF004
 _PACKET_OUTGOING = 4
+_NOTHING = 0xFFFFFFFF
+"""No protocol's number."""
 
 
-def outgoing_multicast(subnet: IPv4Network) -> list[Instruction]:
-    """The kernel's filter: outgoing IPv4 to a group or to a broadcast address of the subnet."""
+def outgoing_multicast(subnet: IPv4Network | None, *, ipv6: bool = False) -> list[Instruction]:
+    """The kernel's filter: outgoing IPv4 to a group or to a broadcast address of the subnet.
+
+    With `ipv6` also outgoing IPv6 to a group; without a subnet that alone.
+    """
     # In a subnet of one or two addresses (/32, /31) the last one is a host's.
-    broadcast = 0xFFFFFFFF if subnet.prefixlen > 30 else int(subnet.broadcast_address)
+    wide = subnet is not None and subnet.prefixlen <= 30
+    broadcast = int(subnet.broadcast_address) if subnet is not None and wide else 0xFFFFFFFF
     return [
         (_LOAD_BYTE, 0, 0, _SKF_AD_PKTTYPE),
-        (_JUMP_EQUAL, 0, 7, _PACKET_OUTGOING),
+        (_JUMP_EQUAL, 0, 10, _PACKET_OUTGOING),
         (_LOAD_HALF, 0, 0, _SKF_AD_PROTOCOL),
-        (_JUMP_EQUAL, 0, 5, ETH_P_IP),
+        (_JUMP_EQUAL, 0, 5, ETH_P_IP if subnet is not None else _NOTHING),
         (_LOAD_WORD, 0, 0, 16),  # IPv4 destination
-        (_JUMP_EQUAL, 4, 0, 0xFFFFFFFF),
-        (_JUMP_EQUAL, 3, 0, broadcast),
+        (_JUMP_EQUAL, 7, 0, 0xFFFFFFFF),
+        (_JUMP_EQUAL, 6, 0, broadcast),
         (_AND, 0, 0, 0xF0000000),
-        (_JUMP_EQUAL, 1, 0, 0xE0000000),
+        (_JUMP_EQUAL, 4, 3, 0xE0000000),
+        (_JUMP_EQUAL, 0, 2, ETH_P_IPV6 if ipv6 else _NOTHING),
+        (_LOAD_BYTE, 0, 0, 24),  # the first octet of the IPv6 destination
+        (_JUMP_EQUAL, 1, 0, 0xFF),
         (_RETURN, 0, 0, 0),
         (_RETURN, 0, 0, 0x40000),
     ]
@@ -65,7 +75,7 @@ def outgoing_multicast(subnet: IPv4Network) -> list[Instruction]:
 class MulticastTap:
     """Replicates multicast of one mGRE link, to the peers set last and to nobody else."""
 
-    def __init__(self, interface: str, subnet: IPv4Network) -> None:
+    def __init__(self, interface: str, subnet: IPv4Network | None, *, ipv6: bool = False) -> None:
         self._interface = interface
         self._peers: set[IPv4Address] = set()
         self.copies: Counter[IPv4Address] = Counter()
@@ -76,7 +86,8 @@ class MulticastTap:
         """Copies sent, to all peers together, also to those that are gone."""
         self.failures = 0
         """Copies that the kernel did not take."""
-        self._socket = open_packet_socket(interface, ETH_P_ALL, RECEIVE_BUFFER, outgoing_multicast(subnet))
+        program = outgoing_multicast(subnet, ipv6=ipv6)
+        self._socket = open_packet_socket(interface, ETH_P_ALL, RECEIVE_BUFFER, program)
         self._socket.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
         self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
 
@@ -118,9 +129,10 @@ class MulticastTap:
             self._copy(complete_udp_checksum(data) if _unfinished(ancillary) else data)
 
     def _copy(self, packet: bytes) -> None:
+        protocol = ETH_P_IPV6 if packet[0] >> 4 == 6 else ETH_P_IP
         for peer in self._peers:
             try:
-                send_packet(self._socket, packet, self._interface, ETH_P_IP, peer)
+                send_packet(self._socket, packet, self._interface, protocol, peer)
             except OSError:
                 self.failures += 1  # one peer's trouble is not the others'
             else:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.linux.netlink import PUT, Kind, Netlink, Request, attribute, attributes
 
 NDMSG = struct.Struct("=BxxxiHBB")
@@ -32,21 +33,21 @@ NDTPA_UCAST_PROBES = 10
 NDTPA_MCAST_PROBES = 11
 
 
-def put_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Request:
+def put_neighbour(index: int, protocol: IpAddress, nbma: IPv4Address) -> Request:
     """The request that adds or replaces a mapping."""
-    body = NDMSG.pack(socket.AF_INET, index, NUD_PERMANENT, 0, 0)
+    body = NDMSG.pack(_family(protocol), index, NUD_PERMANENT, 0, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
     return Request(Kind.NEWNEIGH, PUT, body)
 
 
-def put_used_neighbour(index: int, protocol: IPv4Address, nbma: IPv4Address) -> Request:
+def put_used_neighbour(index: int, protocol: IpAddress, nbma: IPv4Address) -> Request:
     """The request that adds or replaces a mapping of which the kernel says when it is used.
 
     STALE: a packet that uses it starts a timer of 5 s, then the kernel asks user space whether it
     still holds (`NeighbourWatch`), and goes on using it meanwhile. EXT_LEARNED: it takes no part
     in `gc_thresh3` and is not collected.
     """
-    body = NDMSG.pack(socket.AF_INET, index, NUD_STALE, NTF_EXT_LEARNED, 0)
+    body = NDMSG.pack(_family(protocol), index, NUD_STALE, NTF_EXT_LEARNED, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
     return Request(Kind.NEWNEIGH, PUT, body)
 
@@ -66,27 +67,28 @@ def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
             for each in destinations]  # fmt: skip
 
 
-def delete_neighbour(index: int, protocol: IPv4Address) -> Request:
+def delete_neighbour(index: int, protocol: IpAddress) -> Request:
     """The request that removes a mapping; ENOENT when there is none."""
-    body = NDMSG.pack(socket.AF_INET, index, 0, 0, 0) + attribute(NDA_DST, protocol.packed)
+    body = NDMSG.pack(_family(protocol), index, 0, 0, 0) + attribute(NDA_DST, protocol.packed)
     return Request(Kind.DELNEIGH, 0, body)
 
 
-def list_neighbours(netlink: Netlink, index: int) -> dict[IPv4Address, IPv4Address]:
-    """The mappings of a tunnel that an agent made, protocol -> NBMA."""
-    found: dict[IPv4Address, IPv4Address] = {}
-    for body in netlink.dump("list neighbours", Kind.GETNEIGH, NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)):
-        _family, of, state, flags, _type = NDMSG.unpack_from(body)
+def list_neighbours(netlink: Netlink, index: int) -> dict[IpAddress, IPv4Address]:
+    """The mappings of a tunnel that an agent made, protocol -> NBMA, of both families."""
+    found: dict[IpAddress, IPv4Address] = {}
+    for body in netlink.dump("list neighbours", Kind.GETNEIGH, NDMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+        family, of, state, flags, _type = NDMSG.unpack_from(body)
         ours = state & NUD_PERMANENT or (flags & NTF_EXT_LEARNED and not state & NUD_NOARP)
         values = attributes(body[NDMSG.size :])
         nbma = values.get(NDA_LLADDR, b"")
-        if of == index and ours and len(nbma) == 4 and NDA_DST in values:
-            found[IPv4Address(values[NDA_DST])] = IPv4Address(nbma)
+        known = family in (socket.AF_INET, socket.AF_INET6)
+        if known and of == index and ours and len(nbma) == 4 and NDA_DST in values:
+            found[ip_address(values[NDA_DST])] = IPv4Address(nbma)
     return found
 
 
-def never_solicit(netlink: Netlink, index: int, *, ask_user_space: int = 0) -> None:
-    """Send no ARP requests into the tunnel: an unresolved address fails at once.
+def never_solicit(netlink: Netlink, index: int, *, ask_user_space: int = 0, ipv6: bool = False) -> None:
+    """Send no ARP requests (neighbour solicitations) into the tunnel: an unresolved address fails at once.
 
     Or after user space was asked so many times, a second apart.
     """
@@ -94,6 +96,13 @@ def never_solicit(netlink: Netlink, index: int, *, ask_user_space: int = 0) -> N
     parameters += attribute(NDTPA_APP_PROBES, struct.pack("=I", ask_user_space))
     for kind in (NDTPA_UCAST_PROBES, NDTPA_MCAST_PROBES):
         parameters += attribute(kind, struct.pack("=I", 0))
-    body = _NDTMSG.pack(socket.AF_INET) + attribute(NDTA_NAME, b"arp_cache\0")
+    family, table = (socket.AF_INET6, b"ndisc_cache\0") if ipv6 else (socket.AF_INET, b"arp_cache\0")
+    body = _NDTMSG.pack(family) + attribute(NDTA_NAME, table)
     body += attribute(NDTA_PARMS, parameters)
-    netlink.do("set the tunnel's ARP probes", Request(Kind.SETNEIGHTBL, 0, body), ignore=(errno.EOPNOTSUPP,))
+    netlink.do(
+        "set the tunnel's neighbour probes", Request(Kind.SETNEIGHTBL, 0, body), ignore=(errno.EOPNOTSUPP,)
+    )
+
+
+def _family(protocol: IpAddress) -> int:
+    return socket.AF_INET if protocol.version == 4 else socket.AF_INET6

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.linux.neighbour import NDA_DST, NDMSG
 from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, NetlinkEvents, attributes
 from dmvpn_lab.linux.packet_socket import Instruction
@@ -41,12 +42,12 @@ class NeighbourWatch:
         """Stop watching."""
         self._events.close()
 
-    def read(self) -> list[tuple[int, IPv4Address]]:
+    def read(self) -> list[tuple[int, IpAddress]]:
         """What it asks for: link index and protocol address, each once.
 
         Questions that were lost are asked again by the kernel, a second later.
         """
-        found: dict[tuple[int, IPv4Address], None] = {}
+        found: dict[tuple[int, IpAddress], None] = {}
         try:
             messages = self._events.read()
         except EventsLost:
@@ -56,6 +57,6 @@ class NeighbourWatch:
                 continue
             family, index, _state, _flags, _type = NDMSG.unpack_from(message.body)
             address = attributes(message.body[NDMSG.size :]).get(NDA_DST, b"")
-            if family == socket.AF_INET and len(address) == 4:
-                found[index, IPv4Address(address)] = None
+            if (family, len(address)) in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
+                found[index, ip_address(address)] = None
         return list(found)

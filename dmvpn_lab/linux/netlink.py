@@ -82,6 +82,7 @@ class Group(IntEnum):
     NEIGHBOUR = 3
     IPV4_IFADDR = 5
     IPV4_ROUTE = 7
+    IPV6_ROUTE = 11
 
 
 PUT = int(Flag.CREATE | Flag.REPLACE)

@@ -1,12 +1,13 @@
-"""IPv4 routes by route netlink (ip-route(8); uapi linux/rtnetlink.h)."""
+"""Routes by route netlink (ip-route(8); uapi linux/rtnetlink.h)."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import struct
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress, IpNetwork
 from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, NetlinkError, Request, attribute
 
 RTMSG = struct.Struct("=BBBBBBBBI")
@@ -20,11 +21,10 @@ UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
 """What RTM_GETROUTE says of a source that is not ours, a prohibit and a throw route."""
 
 
-def put_route(netlink: Netlink, destination: IPv4Network, via: IPv4Address) -> None:
+def put_route(netlink: Netlink, destination: IpNetwork, via: IpAddress) -> None:
     """Add or replace a static route. Raises NetlinkError."""
-    body = RTMSG.pack(
-        socket.AF_INET, destination.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST, 0
-    )
+    family = socket.AF_INET if destination.version == 4 else socket.AF_INET6
+    body = RTMSG.pack(family, destination.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST, 0)
     if destination.prefixlen:
         body += attribute(RTA_DST, destination.network_address.packed)
     body += attribute(RTA_GATEWAY, via.packed)

@@ -6,10 +6,12 @@ from dmvpn_lab.linux.netlink import EventsLost, Group, NetlinkEvents
 
 
 class RouteWatch:
-    """Readable whenever the IPv4 routes changed. Opened only while somebody waits for one."""
+    """Readable whenever the IPv4 routes (or also those of IPv6) changed.
 
-    def __init__(self) -> None:
-        self._events = NetlinkEvents([Group.IPV4_ROUTE])
+    Opened only while somebody waits for one."""
+
+    def __init__(self, *, ipv6: bool = False) -> None:
+        self._events = NetlinkEvents([Group.IPV4_ROUTE, *([Group.IPV6_ROUTE] if ipv6 else [])])
 
     def fileno(self) -> int:
         """For a selector or an event loop."""

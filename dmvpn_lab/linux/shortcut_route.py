@@ -11,8 +11,9 @@ import errno
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address
 
+from dmvpn_lab.address import IpAddress, IpNetwork, network_of
 from dmvpn_lab.linux.netlink import PUT, Flag, Kind, Netlink, NetlinkError, Request, attribute, attributes
 from dmvpn_lab.linux.route import RTA_DST, RTA_GATEWAY, RTMSG, UNREACHABLE
 
@@ -38,46 +39,47 @@ _NEXT_HOP = struct.Struct("=HBBi")
 class Found:
     """The main table's route for an address."""
 
-    prefix: IPv4Network
+    prefix: IpNetwork
     index: int
     """Of the link."""
-    gateway: IPv4Address | None
+    gateway: IpAddress | None
 
 
-def begin(netlink: Netlink) -> None:
+def begin(netlink: Netlink, family: int = socket.AF_INET) -> None:
     """Have the table looked up, and nothing in it: an earlier agent's shortcuts come again by need.
 
     Raises NetlinkError."""
-    body = _RULE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, FR_ACT_TO_TBL, FIB_RULE_INVERT)
+    body = _RULE.pack(family, 0, 0, 0, 0, 0, 0, FR_ACT_TO_TBL, FIB_RULE_INVERT)
     for kind, value in ((FRA_PRIORITY, PRIORITY), (FRA_FWMARK, MARK), (FRA_FWMASK, 0xFFFFFFFF),
                         (FRA_TABLE, TABLE)):  # fmt: skip
         body += attribute(kind, _U32.pack(value))
     flags = Flag.CREATE | Flag.EXCL
     netlink.do("add the shortcuts' rule", Request(Kind.NEWRULE, flags, body), ignore=(errno.EEXIST,))
-    dump = RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
+    dump = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
     old = []
     for entry in netlink.dump("list routes", Kind.GETROUTE, dump):
         values = attributes(entry[RTMSG.size :])
         if values.get(RTA_TABLE) == _U32.pack(TABLE) and RTA_DST in values:
-            old.append(IPv4Network((values[RTA_DST], entry[1])))
+            old.append(network_of(ip_address(values[RTA_DST]), entry[1]))
     netlink.apply([delete_shortcut(prefix) for prefix in old])
 
 
-def put_shortcut(prefix: IPv4Network, via: IPv4Address, index: int) -> Request:
+def put_shortcut(prefix: IpNetwork, via: IpAddress, index: int) -> Request:
     """The request that adds or replaces a shortcut."""
     body = _route(prefix, RTN_UNICAST)
     body += attribute(RTA_GATEWAY, via.packed) + attribute(RTA_OIF, _U32.pack(index))
     return Request(Kind.NEWROUTE, PUT, body)
 
 
-def delete_shortcut(prefix: IPv4Network) -> Request:
+def delete_shortcut(prefix: IpNetwork) -> Request:
     """The request that removes one; ESRCH when there is none."""
     return Request(Kind.DELROUTE, 0, _route(prefix, 0))
 
 
-def find(netlink: Netlink, address: IPv4Address) -> Found | None:
+def find(netlink: Netlink, address: IpAddress) -> Found | None:
     """The route that an address would take without shortcuts; None: there is none. Raises NetlinkError."""
-    body = RTMSG.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
+    size = address.max_prefixlen
+    body = RTMSG.pack(_family(address), size, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
     body += attribute(RTA_DST, address.packed) + attribute(RTA_MARK, _U32.pack(MARK))
     try:
         answer = netlink.get(f"look up route to {address}", Request(Kind.GETROUTE, 0, body))
@@ -88,16 +90,20 @@ def find(netlink: Netlink, address: IPv4Address) -> Found | None:
     if answer is None:
         return None
     values = attributes(answer[RTMSG.size :])
-    prefix = IPv4Network((values.get(RTA_DST, bytes(4)), answer[1]))
+    prefix = network_of(ip_address(values.get(RTA_DST, bytes(size // 8))), answer[1])
     gateway = values.get(RTA_GATEWAY)
     index = _U32.unpack(values.get(RTA_OIF, bytes(4)))[0]
     if RTA_MULTIPATH in values:  # several next hops: the first stands for all
         _length, _flags, _hops, index = _NEXT_HOP.unpack_from(values[RTA_MULTIPATH])
         gateway = attributes(values[RTA_MULTIPATH][_NEXT_HOP.size : _length]).get(RTA_GATEWAY)
-    return Found(prefix, index, None if gateway is None else IPv4Address(gateway))
+    return Found(prefix, index, None if gateway is None else ip_address(gateway))
 
 
-def _route(prefix: IPv4Network, kind: int) -> bytes:
-    head = RTMSG.pack(socket.AF_INET, prefix.prefixlen, 0, 0, 0, PROTOCOL, 0, kind, 0)
+def _route(prefix: IpNetwork, kind: int) -> bytes:
+    head = RTMSG.pack(_family(prefix.network_address), prefix.prefixlen, 0, 0, 0, PROTOCOL, 0, kind, 0)
     body = head + attribute(RTA_TABLE, _U32.pack(TABLE))
     return body + attribute(RTA_DST, prefix.network_address.packed) if prefix.prefixlen else body
+
+
+def _family(address: IpAddress) -> int:
+    return socket.AF_INET if address.version == 4 else socket.AF_INET6

@@ -9,8 +9,10 @@ is acknowledged only after the kernel took the neighbour.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Any
+
+from dmvpn_lab.address import IpAddress, IpNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class InstallNeighbour:
     """
 
     interface: str
-    protocol: IPv4Address
+    protocol: IpAddress
     nbma: IPv4Address
     token: int | None = None
     """Not None: the shell calls `Agent.installed(token, ok, now)` with the kernel's verdict.
@@ -46,7 +48,7 @@ class RemoveNeighbour:
     """Remove the mapping of a protocol address from a tunnel's neighbour table."""
 
     interface: str
-    protocol: IPv4Address
+    protocol: IpAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class FindRoute:
     """Look into the main routing table; the shell calls `Agent.found(token, route, now)`."""
 
     token: int
-    address: IPv4Address
+    address: IpAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,8 @@ class InstallShortcut:
     """Add or replace a route that is looked up before those of the routing protocols."""
 
     interface: str
-    prefix: IPv4Network
-    via: IPv4Address
+    prefix: IpNetwork
+    via: IpAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class RemoveShortcut:
     """Remove such a route."""
 
     interface: str
-    prefix: IPv4Network
+    prefix: IpNetwork
 
 
 @dataclass(frozen=True, slots=True)

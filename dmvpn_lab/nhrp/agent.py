@@ -13,16 +13,11 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
+from dmvpn_lab.address import IpAddress, addresses_of
 from dmvpn_lab.answers import Counters, MulticastEntry, NhrpEntry, NhsEntry
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp import acceptance, counters, multicast, protection, views
-from dmvpn_lab.nhrp.actions import (
-    Action,
-    InstallNeighbour,
-    InstallShortcut,
-    Notify,
-    RemoveNeighbour,
-)
+from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, InstallShortcut, Notify, RemoveNeighbour
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.client import Client
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -56,7 +51,11 @@ class Agent:
         self._ids = RequestIds(rng.getrandbits(31))  # an off-path attacker must not guess the first
         for each in config:
             cache = self.domains.setdefault(each.network_id, Cache())
-            self.tunnels[each.name] = Tunnel(each, cache)
+            first, *further = each.parts()
+            self.tunnels[each.name] = Tunnel(first, cache)
+            for part in further:
+                self.tunnels[each.name].add(part)
+        self._parts = [part for tunnel in self.tunnels.values() for part in tunnel.parts]
         self._client = Client(rng, self._ids)
         self._shortcuts = Shortcuts()
         self._resolver = Resolver(rng, self._ids, self._shortcuts)
@@ -69,18 +68,19 @@ class Agent:
     def source_changed(self, interface: str, nbma: IPv4Address | None, now: float) -> list[Action]:
         """The tunnel has a (new) source address, or has lost it (None)."""
         tunnel = self.tunnels[interface]
-        old, tunnel.nbma = tunnel.nbma, nbma
+        old = tunnel.nbma
         if nbma == old:
             return []
         tunnel.secured.clear()  # an SA is between two addresses
-        tunnel.outside = None
+        for part in tunnel.parts:
+            part.nbma, part.outside = nbma, None
         if nbma is None:
             facts = {"interface": interface, "reason": "the source interface has no address"}
             return [*self._changed(interface, old, nbma), Notify("tunnel-down", facts),
-                    *self._client.stop(tunnel)]  # fmt: skip
+                    *(action for part in tunnel.parts for action in self._client.stop(part))]  # fmt: skip
         actions: list[Action] = []
-        if not tunnel.installed:
-            actions += self._static_maps(tunnel, now)
+        for part in [part for part in tunnel.parts if not part.installed]:
+            actions += self._static_maps(part, now)
         if old is None:
             actions.append(Notify("tunnel-up", {"interface": interface, "nbma": str(nbma)}))
         trigger = "source-changed" if tunnel.had_source else "tunnel-up"
@@ -89,7 +89,9 @@ class Agent:
         if tunnel.had_source:
             actions += self._changed(interface, old, nbma)
         tunnel.had_source = True
-        return [*actions, *self._client.register(tunnel, trigger, now)]
+        for part in tunnel.parts:
+            actions += self._client.register(part, trigger, now)
+        return actions
 
     def secured(self, local: IPv4Address, peer: IPv4Address, identity: str, now: float) -> list[Action]:
         """There is an IPsec SA between two NBMA addresses, and IKE knows who the peer is."""
@@ -99,8 +101,9 @@ class Agent:
                 continue
             tunnel.secured[peer] = identity
             actions += self._resolver.redirected(tunnel, peer)
-            actions += self._client.secured(tunnel, peer, now)
-            actions += self._release(tunnel, peer, now)
+            for part in tunnel.parts:
+                actions += self._client.secured(part, peer, now)
+                actions += self._release(part, peer, now)
         return actions
 
     def unsecured(self, local: IPv4Address, peer: IPv4Address) -> list[Action]:
@@ -109,13 +112,14 @@ class Agent:
         for tunnel in self.tunnels.values():
             if tunnel.config.protected and tunnel.nbma == local:
                 tunnel.secured.pop(peer, None)
-                self._client.unsecured(tunnel, peer)
+                for part in tunnel.parts:
+                    self._client.unsecured(part, peer)
                 actions += self._resolver.redirected(tunnel, peer)
         return actions
 
     def leave(self) -> list[Action]:
         """The router goes for good: its servers forget it now and not when its holding time is over."""
-        return [action for tunnel in self.tunnels.values() for action in self._client.leave(tunnel)]
+        return [action for part in self._parts for action in self._client.leave(part)]
 
     def shutdown(self, now: float) -> list[Action]:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
@@ -135,7 +139,13 @@ class Agent:
         kept = 0
         for binding in state.bindings:
             tunnel = self.tunnels.get(binding.interface)
-            if tunnel is not None and restorable(binding, tunnel.config, now) and not tunnel.cache.full:
+            part = None if tunnel is None else tunnel.part(binding.protocol)
+            if (
+                tunnel is not None
+                and part is not None
+                and restorable(binding, part.config, now)
+                and not tunnel.cache.full
+            ):
                 tunnel.cache.bind(binding)
                 kept += 1
                 if binding.resolved:
@@ -158,7 +168,7 @@ class Agent:
         """When `tick` is due, monotonic seconds; None when nothing is."""
         due = [cache.deadline() for cache in self.domains.values()]
         due += [self._resolver.deadline(), self._purger.deadline()]
-        due += [registration.due for tunnel in self.tunnels.values() for registration in tunnel.registrations]
+        due += [registration.due for part in self._parts for registration in part.registrations]
         return min((each for each in due if each is not None), default=None)
 
     def tick(self, now: float) -> list[Action]:
@@ -169,19 +179,20 @@ class Agent:
                 actions += self._gone(binding, "expired", now)
         actions += self._resolver.tick(now, self.tunnels)
         actions += self._purger.tick(now)
-        for tunnel in self.tunnels.values():
-            actions += self._client.tick(tunnel, now)
+        for part in self._parts:
+            actions += self._client.tick(part, now)
         return actions
 
     # --- the kernel's wishes ----------------------------------------------------------------------
 
-    def probed(self, interface: str, protocol: IPv4Address, now: float) -> list[Action]:
+    def probed(self, interface: str, protocol: IpAddress, now: float) -> list[Action]:
         """The kernel has packets for a neighbour that it misses, or has used one `on_demand`."""
-        return self._resolver.probed(self.tunnels[interface], protocol, now)
+        return self._resolver.probed(self.tunnels[interface].part(protocol), protocol, now)
 
     def forwarded(self, interface: str, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
         """The kernel forwarded a packet (its first octets) out of the tunnel that it came in by."""
-        return self._transit.forwarded(self.tunnels[interface], nbma, data, now)
+        source, _ = addresses_of(data) or (None, None)
+        return self._transit.forwarded(self.tunnels[interface].part(source), nbma, data, now)
 
     def found(self, token: int, route: Route | None, now: float) -> list[Action]:
         """The answer to a `FindRoute`; None: there is no route."""
@@ -236,6 +247,7 @@ class Agent:
         except DecodeError:
             tunnel.counters[counters.MALFORMED] += 1
             return []
+        tunnel = tunnel.part(packet.source_protocol)
         tunnel.counters[counters.received(packet.type)] += 1
         refused = acceptance.refusal(tunnel, packet, data)
         if refused is not None:
@@ -323,7 +335,7 @@ class Agent:
         """What follows from a binding that is not in the cache any more."""
         facts = {"interface": binding.interface, "protocol": str(binding.protocol),
                  "nbma": str(binding.nbma)}  # fmt: skip
-        tunnel = self.tunnels[binding.interface]
+        tunnel = self._tunnel_of(binding)
         removal = RemoveNeighbour(binding.interface, binding.protocol)
         if binding.resolved:
             self._resolver.gone(binding)
@@ -334,12 +346,11 @@ class Agent:
         purges = self._purger.changed(tunnel.config.network_id, binding.protocol, now)
         return [removal, *tunnel.multicast_actions(), Notify("peer-expired", facts), *purges]
 
+    def _tunnel_of(self, binding: Binding) -> Tunnel:
+        return self.tunnels[binding.interface].part(binding.protocol)
+
     def _changed(self, interface: str, old: IPv4Address | None, new: IPv4Address | None) -> list[Action]:
-        facts: dict[str, Any] = {
-            "interface": interface,
-            "old": old and str(old),
-            "new": new and str(new),
-        }
+        facts: dict[str, Any] = {"interface": interface, "old": old and str(old), "new": new and str(new)}
         return [Notify("nbma-changed", facts)]
 
     def neighbours(self, interface: str) -> list[InstallNeighbour]:
@@ -347,7 +358,8 @@ class Agent:
         tunnel = self.tunnels[interface]
         if tunnel.config.mode != "multipoint":
             return []
-        return [self._resolver.neighbour(tunnel, b) for b in tunnel.cache if b.interface == interface]
+        ours = [binding for binding in tunnel.cache if binding.interface == interface]
+        return [self._resolver.neighbour(self._tunnel_of(each), each) for each in ours]
 
     def shortcuts(self, interface: str) -> list[InstallShortcut]:
         """The shortcut routes of a tunnel, to put them into a link that is new."""
@@ -357,7 +369,7 @@ class Agent:
 
     def nhrp(self, now: float) -> list[NhrpEntry]:
         """The cache of every domain."""
-        return [views.nhrp_entry(b, self.tunnels[b.interface], now)
+        return [views.nhrp_entry(b, self._tunnel_of(b), now)
                 for cache in self.domains.values() for b in cache] + self._shortcut_entries(now)  # fmt: skip
 
     def _shortcut_entries(self, now: float) -> list[NhrpEntry]:
@@ -370,7 +382,7 @@ class Agent:
 
     def nhs(self, now: float) -> list[NhsEntry]:
         """The next hop servers of every tunnel."""
-        return [views.nhs_entry(r, t, now) for t in self.tunnels.values() for r in t.registrations]
+        return [views.nhs_entry(r, part, now) for part in self._parts for r in part.registrations]
 
     def multicast(self) -> list[MulticastEntry]:
         """The multicast peers of every tunnel; the shell fills in the copies sent."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.config import CACHE_LIMIT
 
 
@@ -15,7 +16,7 @@ class Binding:
     """One entry."""
 
     interface: str
-    protocol: IPv4Address
+    protocol: IpAddress
     nbma: IPv4Address
     created: float
     """Monotonic seconds."""
@@ -42,14 +43,14 @@ class Cache:
     """
 
     def __init__(self, limit: int = CACHE_LIMIT) -> None:
-        self._bindings: dict[IPv4Address, Binding] = {}
+        self._bindings: dict[IpAddress, Binding] = {}
         self._limit = limit
         self._next_expiry: float | None = None
         self._peers: dict[str, Counter[IPv4Address]] = {}
         """Interface -> NBMA address -> how many registered bindings lead there."""
         self._moved: dict[str, dict[IPv4Address, None]] = {}
         """Interface -> NBMA addresses whose number in `_peers` changed, in order."""
-        self._changed: dict[IPv4Address, None] = {}
+        self._changed: dict[IpAddress, None] = {}
         """Addresses whose dynamic binding is another one, or gone."""
 
     def __iter__(self) -> Iterator[Binding]:
@@ -58,7 +59,7 @@ class Cache:
     def __len__(self) -> int:
         return len(self._bindings)
 
-    def get(self, protocol: IPv4Address) -> Binding | None:
+    def get(self, protocol: IpAddress) -> Binding | None:
         """The binding of that address."""
         return self._bindings.get(protocol)
 
@@ -79,7 +80,7 @@ class Cache:
             self._next_expiry = binding.expires if sooner else self._next_expiry
         return previous
 
-    def remove(self, protocol: IPv4Address) -> Binding | None:
+    def remove(self, protocol: IpAddress) -> Binding | None:
         """Forget an address; returns what was there."""
         binding = self._bindings.pop(protocol, None)
         if binding is not None:
@@ -111,7 +112,7 @@ class Cache:
         """NBMA addresses about which `is_peer` may say something else than at the last call."""
         return list(self._moved.pop(interface, ()))
 
-    def take_changed(self) -> list[tuple[IPv4Address, Binding | None]]:
+    def take_changed(self) -> list[tuple[IpAddress, Binding | None]]:
         """Addresses whose dynamic binding changed since the last call; None: it is gone."""
         changed, self._changed = self._changed, {}
         found = ((protocol, self._bindings.get(protocol)) for protocol in changed)

@@ -92,8 +92,9 @@ class Client:
             source_nbma=tunnel.nbma,
             source_protocol=us,
             destination_protocol=registration.nhs,
-            cies=(Cie(prefix_length=32, protocol=us),),
+            cies=(Cie(prefix_length=config.bits, protocol=us),),
             extensions=(authentication(config.authentication),) if config.authentication else (),
+            protocol_type=config.protocol_type,
         )
 
     def tick(self, tunnel: Tunnel, now: float) -> list[Action]:
@@ -179,7 +180,8 @@ class Client:
             "request_id": registration.request_id,
             "trigger": trigger,
         }
-        return [SendPacket(tunnel.name, nbma, data), Notify("registration-sent", facts)]
+        # Told before it leaves: nobody hears of it before the event's own time.
+        return [Notify("registration-sent", facts), SendPacket(tunnel.name, nbma, data)]
 
     def _request(self, tunnel: Tunnel, registration: Registration, server: IPv4Address) -> Packet:
         """A request as IOS makes it: one entry, extensions 3, 4, 5, 7, 9."""
@@ -192,7 +194,7 @@ class Client:
         extensions = [Extension(kind) for kind in kinds]
         if config.authentication:
             extensions.append(authentication(config.authentication))
-        us = Cie(prefix_length=32, nbma=server, protocol=registration.nhs)
+        us = Cie(prefix_length=config.bits, nbma=server, protocol=registration.nhs)
         extensions.append(Extension(ExtensionType.NAT_ADDRESS, False, encode_cie(us)))
         unique = RegistrationFlag.UNIQUE if config.unique else 0
         # Section 5.2.3: prefix length 0xFF goes with the uniqueness bit.
@@ -205,12 +207,13 @@ class Client:
             destination_protocol=registration.nhs,
             cies=(
                 Cie(
-                    prefix_length=PREFIX_WHOLE if config.unique else 32,
+                    prefix_length=PREFIX_WHOLE if config.unique else config.bits,
                     mtu=config.mtu,
                     holding_time_s=config.holding_time_s,
                 ),
             ),
             extensions=tuple(extensions),
+            protocol_type=config.protocol_type,
         )
 
     def _outside(self, tunnel: Tunnel, packet: Packet) -> list[Action]:
@@ -221,7 +224,8 @@ class Client:
         outside = seen if isinstance(seen, IPv4Address) and seen != tunnel.nbma else None
         if outside == tunnel.outside:
             return []
-        tunnel.outside = outside
+        for part in tunnel.parts:
+            part.outside = outside
         facts = {"interface": tunnel.name, "nbma": str(tunnel.nbma), "outside": outside and str(outside)}
         return [Notify("nat-changed", facts)]
 

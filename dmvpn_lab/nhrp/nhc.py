@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
+
 FIRST_RETRANSMIT_S = 1.0
 LAST_RETRANSMIT_S = 64.0
 JITTER = 0.2
@@ -72,7 +74,7 @@ OUTSTANDING = frozenset({State.REGISTERING, State.RENEWING})
 class Registration:
     """One tunnel's registration with one server."""
 
-    nhs: IPv4Address
+    nhs: IpAddress
     state: State = State.WAITING
     request_id: int = 0
     tries: int = 0

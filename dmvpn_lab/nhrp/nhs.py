@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -21,9 +22,6 @@ from dmvpn_lab.nhrp.constants import (
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import HOP_COUNT, Packet
 
-WHOLE_PREFIXES = frozenset({0, 32, 255})
-"""Prefix lengths that mean one address: the RFC's 0 and 255, and what IOS sends."""
-
 _UNIQUE = int(RegistrationFlag.UNIQUE)  # a plain number: flags of an enum are slow to mask
 
 LATE_S = 5.0
@@ -35,7 +33,7 @@ LATE_IDS = 64
 class Verdict:
     """What to do about one registration request."""
 
-    protocol: IPv4Address
+    protocol: IpAddress
     nbma: IPv4Address
     holding_time_s: int
     unique: bool
@@ -54,7 +52,7 @@ def judge(
     """
     cie = request.cies[0] if request.cies else None
     protocol = (cie.protocol if cie else None) or request.source_protocol
-    if cie is None or not isinstance(protocol, IPv4Address):
+    if cie is None or not tunnel.speaks(protocol):
         return None
     unique = bool(request.flags & _UNIQUE)
     code = _code(request, cie, protocol, outer, tunnel, cache)
@@ -63,7 +61,7 @@ def judge(
     return Verdict(protocol, outer, cie.holding_time_s, unique, code, identity)
 
 
-def owns(identity: str | None, protocol: IPv4Address, tunnel: TunnelConfig) -> bool:
+def owns(identity: str | None, protocol: IpAddress, tunnel: TunnelConfig) -> bool:
     """Whether an authenticated identity may register an address; anybody may where nobody asks."""
     return tunnel.owners is None or (identity is not None and tunnel.owners.get(protocol) == identity)
 
@@ -71,13 +69,13 @@ def owns(identity: str | None, protocol: IPv4Address, tunnel: TunnelConfig) -> b
 def _code(
     request: Packet,
     cie: Cie,
-    protocol: IPv4Address,
+    protocol: IpAddress,
     outer: IPv4Address,
     tunnel: TunnelConfig,
     cache: Cache,
 ) -> int:
     # One client, one address: others would let a client claim its neighbours' addresses.
-    whole = len(request.cies) == 1 and cie.prefix_length in WHOLE_PREFIXES
+    whole = len(request.cies) == 1 and tunnel.whole(cie.prefix_length)
     # Section 5.2.3: the destination is the server, or the client itself when it knows no server.
     destination = request.destination_protocol
     ours = destination == request.source_protocol or destination == tunnel.address.ip
@@ -96,10 +94,10 @@ def _code(
     return CieCode.SUCCESS
 
 
-def _may_register(protocol: IPv4Address, tunnel: TunnelConfig) -> bool:
+def _may_register(protocol: IpAddress, tunnel: TunnelConfig) -> bool:
     network, number = tunnel.address.network, int(protocol)
     first, last = int(network.network_address), int(network.broadcast_address)
-    if network.prefixlen >= 31:
+    if network.prefixlen >= tunnel.bits - 1:
         return first <= number <= last
     return first < number < last and number != int(tunnel.address)
 
@@ -122,20 +120,21 @@ def is_purged(binding: Binding, request: Packet, outer: IPv4Address, tunnel: Tun
 
     A static one ends with the configuration only.
     """
-    if binding.static or not purges(request, binding.protocol):
+    if binding.static or not purges(request, binding.protocol, tunnel):
         return False
     if binding.resolved and outer in (tunnel.nbma_of(nhs) for nhs in tunnel.nhs):
         return True
     return binding.nbma == outer
 
 
-def purges(request: Packet, protocol: IPv4Address) -> bool:
+def purges(request: Packet, protocol: IpAddress, tunnel: TunnelConfig) -> bool:
     """Whether a purge request names that address, or a prefix around it (section 5.2.5)."""
     for cie in request.cies:
         named = cie.protocol or request.source_protocol
-        if not isinstance(named, IPv4Address):
+        if not tunnel.speaks(named) or not tunnel.speaks(protocol):
             continue
-        ignored = 0 if cie.prefix_length in WHOLE_PREFIXES else 32 - min(cie.prefix_length, 32)
+        bits = tunnel.bits
+        ignored = 0 if tunnel.whole(cie.prefix_length) else bits - min(cie.prefix_length, bits)
         if int(named) >> ignored == int(protocol) >> ignored:
             return True
     return False
@@ -153,7 +152,7 @@ def registration_reply(
     """The answer to a registration request. A refusal carries holding time 0."""
     seen = None  # what the client is to the world, when a NAT is between
     if request.source_nbma != outer:
-        seen = encode_cie(Cie(prefix_length=32, nbma=outer, protocol=request.source_protocol))
+        seen = encode_cie(Cie(prefix_length=tunnel.bits, nbma=outer, protocol=request.source_protocol))
     cie = request.cies[0]
     holding_time_s = cie.holding_time_s if code == CieCode.SUCCESS else 0
     if (cie.code, cie.holding_time_s) != (code, holding_time_s):
@@ -188,7 +187,7 @@ def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelCon
     else:
         left = tunnel.holding_time_s if binding.expires is None else int(binding.expires - now)
         cie = Cie(
-            prefix_length=32,
+            prefix_length=tunnel.bits,
             mtu=tunnel.mtu,
             holding_time_s=max(1, left),
             nbma=binding.nbma,
@@ -199,7 +198,7 @@ def resolution_reply(request: Packet, binding: Binding | None, tunnel: TunnelCon
     return _resolution(request, int(flags), cie, natted, tunnel, nbma)
 
 
-def prefix_reply(request: Packet, ours: IPv4Address | None, length: int, tunnel: TunnelConfig,
+def prefix_reply(request: Packet, ours: IpAddress | None, length: int, tunnel: TunnelConfig,
                  nbma: IPv4Address | None, outside: IPv4Address | None) -> Packet:  # fmt: skip
     """The answer to a question for what is behind a router: behind `ours`, or code 12."""
     cie = Cie(code=CieCode.NO_BINDING, prefix_length=0)
@@ -216,7 +215,7 @@ def _resolution(request: Packet, flags: int, cie: Cie, outside: IPv4Address | No
     extensions = _answer_extensions(request, tunnel, nbma)
     seen = b""
     if outside is not None:
-        seen = encode_cie(Cie(prefix_length=32, nbma=outside, protocol=cie.protocol))
+        seen = encode_cie(Cie(prefix_length=tunnel.bits, nbma=outside, protocol=cie.protocol))
         if request.extension(ExtensionType.NAT_ADDRESS) is None:
             extensions = (*(extensions or ()), Extension(ExtensionType.NAT_ADDRESS, False))
     if extensions is not None:  # the asker's own has told us what it should
@@ -235,7 +234,7 @@ def _answer_extensions(
     answered = []
     for extension in request.extensions:
         if extension.type == ExtensionType.RESPONDER_ADDRESS:
-            us = Cie(prefix_length=32, mtu=tunnel.mtu, holding_time_s=tunnel.holding_time_s,
+            us = Cie(prefix_length=tunnel.bits, mtu=tunnel.mtu, holding_time_s=tunnel.holding_time_s,
                      nbma=nbma, protocol=tunnel.address.ip)  # fmt: skip
             answered.append(replace(extension, value=encode_cie(us)))
         elif extension.type == ExtensionType.AUTHENTICATION:

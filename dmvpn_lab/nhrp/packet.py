@@ -33,8 +33,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp.buffer import Address, Reader, checksum, to_octets
 from dmvpn_lab.nhrp.cie import Cie, decode_cies, encode_cie
@@ -165,7 +165,7 @@ def extension_offset(data: bytes, packet: Packet, kind: int) -> int:
     return 0
 
 
-def error_indication(about: bytes, code: int, offset: int, nbma: Address, protocol: Address) -> Packet:
+def error_indication(about: bytes, code: int, offset: int, nbma: Address, protocol: IpAddress) -> Packet:
     """What to answer to a packet that fails (section 5.2.7), from the station at `protocol`.
 
     The destination is the source protocol address of the packet in error, where it can be read
@@ -174,7 +174,7 @@ def error_indication(about: bytes, code: int, offset: int, nbma: Address, protoc
     destination: Address = None
     try:
         source = decode(about).source_protocol
-        destination = source if isinstance(source, IPv4Address) else None
+        destination = source if isinstance(source, IpAddress) and source.version == protocol.version else None
     except DecodeError:
         pass
     return Packet(
@@ -185,6 +185,7 @@ def error_indication(about: bytes, code: int, offset: int, nbma: Address, protoc
         destination_protocol=destination,
         extensions=None,
         payload=about[:576],
+        protocol_type=PROTOCOL_IPV4 if protocol.version == 4 else PROTOCOL_IPV6,
     )
 
 

@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, Notify, SendPacket
 from dmvpn_lab.nhrp.cie import Cie
@@ -25,7 +26,7 @@ TRIES = 4
 ASKERS_LIMIT = 1024
 """Stations noted for one binding at the most; one more is answered and not noted."""
 
-Key = tuple[int, IPv4Address]
+Key = tuple[int, IpAddress]
 """Network-id and protocol address of a binding."""
 
 
@@ -43,9 +44,9 @@ class Purge:
     """One purge request that waits for its reply."""
 
     asker: Asker
-    station: IPv4Address
+    station: IpAddress
     """Protocol address of the asker."""
-    purged: IPv4Address
+    purged: IpAddress
     tries: int = 0
 
 
@@ -55,12 +56,12 @@ class Purger:
     def __init__(self, rng: random.Random, ids: RequestIds) -> None:
         self._rng = rng
         self._ids = ids
-        self._askers: dict[Key, dict[IPv4Address, Asker]] = {}
+        self._askers: dict[Key, dict[IpAddress, Asker]] = {}
         self._waiting: dict[int, Purge] = {}
         """Request ID -> purge."""
         self._timers: Timers[int] = Timers()
 
-    def answered(self, wanted: IPv4Address, station: IPv4Address, asker: Asker, now: float) -> None:
+    def answered(self, wanted: IpAddress, station: IpAddress, asker: Asker, now: float) -> None:
         """A station was told a binding."""
         askers = self._askers.setdefault((asker.tunnel.config.network_id, wanted), {})
         if len(askers) >= ASKERS_LIMIT and station not in askers:
@@ -69,7 +70,7 @@ class Purger:
         if len(askers) < ASKERS_LIMIT or station in askers:
             askers[station] = asker
 
-    def changed(self, domain: int, protocol: IPv4Address, now: float) -> list[Action]:
+    def changed(self, domain: int, protocol: IpAddress, now: float) -> list[Action]:
         """A binding moved or went: tell those who still hold it."""
         actions: list[Action] = []
         for station, asker in self._askers.pop((domain, protocol), {}).items():
@@ -117,7 +118,8 @@ class Purger:
             source_nbma=tunnel.nbma,
             source_protocol=tunnel.config.address.ip,
             destination_protocol=purge.station,
-            cies=(Cie(prefix_length=32, protocol=purge.purged),),
+            cies=(Cie(prefix_length=tunnel.config.bits, protocol=purge.purged),),
             extensions=(authentication(secret),) if secret else (),
+            protocol_type=tunnel.config.protocol_type,
         )
         return [SendPacket(tunnel.name, nbma, encode(packet))]

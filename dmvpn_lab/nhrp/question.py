@@ -7,8 +7,9 @@ answer that has a NAT in it is not believed before the peer itself has answered,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress, IpNetwork
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import ExtensionType, PacketType, ResolutionFlag
@@ -33,7 +34,7 @@ class Trial:
     """A direct way that is tried before it is used."""
 
     answer: Answer
-    via: IPv4Address
+    via: IpAddress
     """Tunnel address of the peer."""
     request_id: int
 
@@ -43,8 +44,8 @@ class Question:
     """What was asked of a server, or refused by it."""
 
     tunnel: Tunnel
-    wanted: IPv4Address
-    server: IPv4Address
+    wanted: IpAddress
+    server: IpAddress
     """Its protocol address."""
     nbma: IPv4Address
     """Its NBMA address."""
@@ -53,12 +54,12 @@ class Question:
     tries: int = 0
     refused: bool = False
     """It said No, or nothing."""
-    parent: IPv4Network | None = None
+    parent: IpNetwork | None = None
     """The route to shorten, when something behind another spoke is wanted (phase 3)."""
     trial: Trial | None = None
 
 
-def request(tunnel: Tunnel, wanted: IPv4Address, request_id: int) -> Packet:
+def request(tunnel: Tunnel, wanted: IpAddress, request_id: int) -> Packet:
     """As IOS makes it: a router asks, for a stable answer; one entry with our own MTU and time."""
     config = tunnel.config
     extensions = [Extension(kind) for kind in (ExtensionType.RESPONDER_ADDRESS,
@@ -74,8 +75,9 @@ def request(tunnel: Tunnel, wanted: IPv4Address, request_id: int) -> Packet:
         source_nbma=tunnel.nbma,
         source_protocol=config.address.ip,
         destination_protocol=wanted,
-        cies=(Cie(prefix_length=32, mtu=config.mtu, holding_time_s=config.holding_time_s),),
+        cies=(Cie(prefix_length=config.bits, mtu=config.mtu, holding_time_s=config.holding_time_s),),
         extensions=tuple(extensions),
+        protocol_type=config.protocol_type,
     )
 
 
@@ -83,7 +85,8 @@ def outside(tunnel: Tunnel) -> bytes:
     """The value of a NAT extension: our address outside the NAT, if we are behind one."""
     if tunnel.outside is None:
         return b""
-    return encode_cie(Cie(prefix_length=32, nbma=tunnel.outside, protocol=tunnel.config.address.ip))
+    config = tunnel.config
+    return encode_cie(Cie(prefix_length=config.bits, nbma=tunnel.outside, protocol=config.address.ip))
 
 
 def nat_address(packet: Packet) -> IPv4Address | None:

@@ -12,12 +12,13 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.buffer import checksum
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.config import CACHE_LIMIT
 
-SUM, ID, PROTOCOL = slice(12, 14), slice(24, 28), slice(32, 36)
-"""Where checksum, request ID and source protocol address are, with NBMA addresses of four octets."""
+SUM, ID, LENGTH, PROTOCOL = slice(12, 14), slice(24, 28), 20, 32
+"""Where checksum, request ID, and the source protocol address with its length are, after an IPv4 NBMA."""
 SHORTEST = 36
 _ID = struct.Struct("!I")
 
@@ -33,7 +34,7 @@ class Accepted:
     """Without checksum and ID."""
     reply: bytes
     """The whole reply; its ID and checksum are to be put in."""
-    protocol: IPv4Address
+    protocol: IpAddress
     unique: bool
     holding_time_s: int
     server: IPv4Address | None
@@ -48,18 +49,18 @@ class Refreshes:
 
     def remember(self, server: IPv4Address | None, request: bytes, reply: bytes, binding: Binding) -> None:
         """A request was accepted; `server` is our own NBMA address."""
-        if len(request) < SHORTEST or request[PROTOCOL] != binding.protocol.packed:
+        if len(request) < SHORTEST or _protocol(request) != binding.protocol.packed:
             return  # an unusual one: it goes the long way each time
         if len(self._accepted) > CACHE_LIMIT:
             self._accepted.clear()
         holding_time_s = binding.holding_time_s or 0
-        self._accepted[binding.interface, request[PROTOCOL]] = Accepted(
+        self._accepted[binding.interface, _protocol(request)] = Accepted(
             _without(request), reply, binding.protocol, binding.unique, holding_time_s, server
         )
 
     def find(self, interface: str, server: IPv4Address | None, request: bytes) -> Accepted | None:
         """What to do with a request that came again; None: it is another one, or its checksum is wrong."""
-        accepted = self._accepted.get((interface, request[PROTOCOL]))
+        accepted = self._accepted.get((interface, _protocol(request)))
         if (
             accepted is None
             or accepted.server != server
@@ -81,6 +82,10 @@ def reply_to(accepted: Accepted, request: bytes) -> bytes:
     old = accepted.reply
     whole = b"".join((old[:12], b"\0\0", old[14:24], request[ID], old[28:]))
     return b"".join((whole[:12], checksum(whole).to_bytes(2, "big"), whole[14:]))
+
+
+def _protocol(request: bytes) -> bytes:
+    return request[PROTOCOL : PROTOCOL + request[LENGTH]] if len(request) > LENGTH else b""
 
 
 def _without(request: bytes) -> bytes:

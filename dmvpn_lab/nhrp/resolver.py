@@ -12,9 +12,10 @@ With a NAT in between the peer is asked, too, and its own answer makes it the ne
 from __future__ import annotations
 
 import random
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Any
 
+from dmvpn_lab.address import IpAddress, IpNetwork
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.cache import Binding
@@ -39,7 +40,7 @@ RENEWAL_S = 60.0
 QUESTION_LIMIT = 1024
 """Questions of a router at the most; for one more packets go to the server, and nobody is asked."""
 
-Key = tuple[str, IPv4Address]
+Key = tuple[str, IpAddress]
 """Interface and protocol address."""
 
 
@@ -59,7 +60,7 @@ class Resolver:
 
     # --- what the kernel wants ------------------------------------------------------------------
 
-    def probed(self, tunnel: Tunnel, wanted: IPv4Address, now: float) -> list[Action]:
+    def probed(self, tunnel: Tunnel, wanted: IpAddress, now: float) -> list[Action]:
         """The kernel has packets for an address: it misses the neighbour, or has used it."""
         binding = tunnel.cache.get(wanted)
         if binding is not None:
@@ -74,20 +75,20 @@ class Resolver:
             return [InstallNeighbour(tunnel.name, wanted, question.nbma, on_demand=True)]
         return self._begin(tunnel, wanted, now)
 
-    def shorten(self, tunnel: Tunnel, wanted: IPv4Address, parent: IPv4Network, now: float) -> list[Action]:
+    def shorten(self, tunnel: Tunnel, wanted: IpAddress, parent: IpNetwork, now: float) -> list[Action]:
         """Ask who has an address that the hub has said to have a shorter way."""
         if (tunnel.name, wanted) in self._questions or tunnel.nbma is None:
             return []
         return self._begin(tunnel, wanted, now, parent)
 
-    def _may_ask(self, tunnel: Tunnel, wanted: IPv4Address) -> bool:
+    def _may_ask(self, tunnel: Tunnel, wanted: IpAddress) -> bool:
         config = tunnel.config
         network = config.address.network
         special = (network.network_address, network.broadcast_address, config.address.ip)
         return config.resolve and tunnel.nbma is not None and wanted in network and wanted not in special
 
     def _begin(
-        self, tunnel: Tunnel, wanted: IPv4Address, now: float, parent: IPv4Network | None = None
+        self, tunnel: Tunnel, wanted: IpAddress, now: float, parent: IpNetwork | None = None
     ) -> list[Action]:
         """Ask, and let packets go to the server meanwhile."""
         server = self._server(tunnel, None)
@@ -105,7 +106,7 @@ class Resolver:
         self._questions[tunnel.name, wanted] = question
         return actions + self._send(question, now)
 
-    def _server(self, tunnel: Tunnel, last: IPv4Address | None) -> IPv4Address | None:
+    def _server(self, tunnel: Tunnel, last: IpAddress | None) -> IpAddress | None:
         """The server to ask: the best that answers registrations; after `last`, the next best."""
         answering = [r.nhs for r in tunnel.registrations if r.answering]
         able = sorted(answering or tunnel.config.nhs, key=tunnel.config.priority_of)
@@ -121,7 +122,7 @@ class Resolver:
         if tried is not None:
             return self._passed(tried, packet, outer, now)
         wanted = packet.destination_protocol
-        question = self._questions.get((tunnel.name, wanted)) if isinstance(wanted, IPv4Address) else None
+        question = self._questions.get((tunnel.name, wanted)) if tunnel.config.speaks(wanted) else None
         if question is None or not packet.cies or not answers(question, packet, outer):
             tunnel.counters[counters.UNKNOWN_REPLY] += 1
             return []
@@ -146,7 +147,7 @@ class Resolver:
     def _try(self, question: Question, found: Answer, now: float) -> list[Action]:
         """Ask the peer itself for its own address: that opens our NAT, and shows that its own is open."""
         via = question.wanted if question.parent is None else found.entry.protocol
-        if not isinstance(via, IPv4Address):
+        if not question.tunnel.config.speaks(via):
             return self._refused(question, CieCode.NO_BINDING, now)
         question.trial = Trial(found, via, self._ids.next())
         question.tries = 0
@@ -188,12 +189,12 @@ class Resolver:
     # --- what follows from an answer ------------------------------------------------------------------
 
     def _shortened(
-        self, question: Question, parent: IPv4Network, entry: Cie, nbma: IPv4Address, now: float
+        self, question: Question, parent: IpNetwork, entry: Cie, nbma: IPv4Address, now: float
     ) -> list[Action]:
         """A spoke has what was wanted: bind its tunnel address, and lead the prefix there."""
         tunnel, via = question.tunnel, entry.protocol
         network = tunnel.config.address.network
-        if not isinstance(via, IPv4Address) or via not in network or via == tunnel.config.address.ip:
+        if not tunnel.config.speaks(via) or via not in network or via == tunnel.config.address.ip:
             return self._refused(question, CieCode.NO_BINDING, now)
         if via in tunnel.config.nhs:
             return self._refused(question, CieCode.NO_BINDING, now)  # the way that it is already
@@ -207,7 +208,7 @@ class Resolver:
         return actions + added
 
     def _resolved(
-        self, question: Question, wanted: IPv4Address, nbma: IPv4Address, holding_time_s: int, now: float
+        self, question: Question, wanted: IpAddress, nbma: IPv4Address, holding_time_s: int, now: float
     ) -> list[Action]:
         tunnel = question.tunnel
         key = (tunnel.name, wanted)
@@ -258,7 +259,7 @@ class Resolver:
         for key in self._timers.expired(now):
             question = self._questions.get(key)
             if question is None:
-                actions += self._renew(tunnels[key[0]], key[1], now)
+                actions += self._renew(tunnels[key[0]].part(key[1]), key[1], now)
             elif question.refused:
                 actions += self._forget(question)
             elif question.trial is not None and question.tries >= TRIES:
@@ -275,7 +276,7 @@ class Resolver:
                 actions += self._send(question, now)
         return actions
 
-    def _renew(self, tunnel: Tunnel, protocol: IPv4Address, now: float) -> list[Action]:
+    def _renew(self, tunnel: Tunnel, protocol: IpAddress, now: float) -> list[Action]:
         """The end of a binding is near: ask again if it is used."""
         binding = tunnel.cache.get(protocol)
         if binding is None or not binding.resolved:
@@ -316,7 +317,7 @@ class Resolver:
 
     def redirected(self, tunnel: Tunnel, peer: IPv4Address | None = None) -> list[Action]:
         """There is an SA with a peer (None: with any), or none any more: packets take another way."""
-        return [self.neighbour(tunnel, b) for b in tunnel.cache
+        return [self.neighbour(tunnel.part(b.protocol), b) for b in tunnel.cache
                 if b.interface == tunnel.name and b.resolved and peer in (None, b.nbma)]  # fmt: skip
 
     # --- what ends --------------------------------------------------------------------------------

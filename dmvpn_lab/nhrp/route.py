@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+
+from dmvpn_lab.address import IpAddress, IpNetwork
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """The route that the main table has for an address, shortcuts left aside."""
 
-    prefix: IPv4Network
+    prefix: IpNetwork
     interface: str
-    gateway: IPv4Address | None
+    gateway: IpAddress | None
     """None: the destination is on the link itself, or our own."""

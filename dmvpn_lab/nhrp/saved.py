@@ -10,14 +10,15 @@ As records for the state file, and from them back; where the file is, the shell 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.config import TunnelConfig
 
 Record = dict[str, Any]
-Key = tuple[int, IPv4Address]
+Key = tuple[int, IpAddress]
 """Network-id and protocol address."""
 
 
@@ -34,11 +35,11 @@ class Changes:
     """What became different since the last record."""
 
     last_id: int
-    bindings: list[tuple[int, IPv4Address, Binding | None]]
+    bindings: list[tuple[int, IpAddress, Binding | None]]
     """Network-id, protocol address, and its binding; None: it is gone."""
 
 
-def record_of(domain: int, protocol: IPv4Address, binding: Binding | None) -> Record:
+def record_of(domain: int, protocol: IpAddress, binding: Binding | None) -> Record:
     """The record of one change."""
     if binding is None:
         return {"gone": domain, "protocol": str(protocol)}
@@ -61,7 +62,7 @@ def binding_of(record: Record) -> Binding:
     """The binding of a `bind` record. Raises KeyError, TypeError or ValueError."""
     return Binding(
         interface=str(record["interface"]),
-        protocol=IPv4Address(record["protocol"]),
+        protocol=ip_address(record["protocol"]),
         nbma=IPv4Address(record["nbma"]),
         created=float(record["created"]),
         unique=bool(record["unique"]),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp import counters, nhs
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.cache import Binding
@@ -186,7 +187,7 @@ class Server:
         left = self._tunnels[previous.interface]
         return [RemoveNeighbour(left.name, previous.protocol), *left.multicast_actions()]
 
-    def _put_back(self, tunnel: Tunnel, protocol: IPv4Address) -> list[Action]:
+    def _put_back(self, tunnel: Tunnel, protocol: IpAddress) -> list[Action]:
         """The kernel took a neighbour that may not stay: restore what the cache says."""
         existing = tunnel.cache.get(protocol)
         if existing is None or existing.interface != tunnel.name:
@@ -197,17 +198,17 @@ class Server:
         """Answer from the cache; what it does not hold has no binding here."""
         wanted = request.destination_protocol
         behind = tunnel.config.redirect or tunnel.config.shortcut
-        if behind and isinstance(wanted, IPv4Address) and wanted not in tunnel.config.address.network:
+        if behind and tunnel.config.speaks(wanted) and wanted not in tunnel.config.address.network:
             return self._transit.question(tunnel, request, outer, wanted)
-        binding = self._known(tunnel, wanted, now) if isinstance(wanted, IPv4Address) else None
+        binding = self._known(tunnel, wanted, now) if tunnel.config.speaks(wanted) else None
         reply = nhs.resolution_reply(request, binding, tunnel.config, tunnel.nbma, now)
         station, entry = request.source_protocol, reply.cies[0]
-        if binding is not None and entry.code == CieCode.SUCCESS and isinstance(station, IPv4Address):
+        if binding is not None and entry.code == CieCode.SUCCESS and tunnel.config.speaks(station):
             asker = Asker(tunnel, outer, now + entry.holding_time_s)
             self._purger.answered(binding.protocol, station, asker, now)
         return [self._send(tunnel, outer, reply)]
 
-    def _known(self, tunnel: Tunnel, wanted: IPv4Address, now: float) -> Binding | None:
+    def _known(self, tunnel: Tunnel, wanted: IpAddress, now: float) -> Binding | None:
         """Our own address, or what is registered here; what we were told ourselves is others' to tell."""
         if wanted == tunnel.config.address.ip and tunnel.nbma is not None:
             return Binding(tunnel.name, wanted, tunnel.outside or tunnel.nbma, now, static=True,
@@ -231,7 +232,7 @@ class Server:
         """Forget the registrant's requests that still wait for the kernel."""
         tokens = [token for token, each in self._pending.items()
                   if each.tunnel is tunnel and each.verdict.nbma == outer
-                  and nhs.purges(purge, each.verdict.protocol)]  # fmt: skip
+                  and nhs.purges(purge, each.verdict.protocol, tunnel.config)]  # fmt: skip
         actions: list[Action] = []
         for token in tokens:
             pending = self._pending.pop(token)

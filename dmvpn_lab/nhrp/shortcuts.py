@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress, IpNetwork, addresses_of, network_of
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, FindRoute, InstallShortcut, Notify, RemoveShortcut
 from dmvpn_lab.nhrp.constants import PREFIX_WHOLE
@@ -22,7 +23,7 @@ from dmvpn_lab.nhrp.tunnel import Tunnel
 LIMIT = 1024
 """Shortcuts of a tunnel at the most, and indications that wait for a look at the routes."""
 
-Key = tuple[str, IPv4Network]
+Key = tuple[str, IpNetwork]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Shortcut:
     """One prefix and its next hop."""
 
     interface: str
-    prefix: IPv4Network
-    via: IPv4Address
+    prefix: IpNetwork
+    via: IpAddress
     """Tunnel address of the spoke behind which the prefix is."""
-    wanted: IPv4Address
+    wanted: IpAddress
     """The address that was asked for."""
     created: float
 
@@ -43,9 +44,9 @@ class Look:
     """An indication, or a shortcut, that waits for what the routing table says."""
 
     tunnel: Tunnel
-    source: IPv4Address | None
+    source: IpAddress | None
     """Still to be found to be ours; None: it is."""
-    wanted: IPv4Address
+    wanted: IpAddress
     shortcut: Shortcut | None = None
     """Whose parent route is looked for."""
 
@@ -56,7 +57,7 @@ class Shortcuts:
     def __init__(self) -> None:
         self._shortcuts: dict[Key, Shortcut] = {}
         self._looks: dict[int, Look] = {}
-        self._looking: set[tuple[str, IPv4Address]] = set()
+        self._looking: set[tuple[str, IpAddress]] = set()
         self._token = 0
 
     def __iter__(self) -> Iterator[Shortcut]:
@@ -67,17 +68,22 @@ class Shortcuts:
     def indicated(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
         """The hub says that a packet of ours has a shorter way. Only a server of ours may say so."""
         servers = (tunnel.config.nbma_of(nhs) for nhs in tunnel.config.nhs)
-        about = packet.payload
-        if not tunnel.config.shortcut or outer not in servers or len(about) < 20 or about[0] >> 4 != 4:
+        about = addresses_of(packet.payload)
+        if (
+            not tunnel.config.shortcut
+            or outer not in servers
+            or about is None
+            or not tunnel.config.speaks(about[0])
+        ):
             tunnel.counters[counters.INDICATION_IGNORED] += 1
             return []
-        source, wanted = IPv4Address(about[12:16]), IPv4Address(about[16:20])
+        source, wanted = about
         known = (tunnel.name, wanted) in self._looking or self.covering(tunnel.name, wanted) is not None
         if known or wanted in tunnel.config.address.network or len(self._looks) >= LIMIT:
             return []
         return [self._look(Look(tunnel, source, wanted), source)]
 
-    def _look(self, look: Look, address: IPv4Address) -> FindRoute:
+    def _look(self, look: Look, address: IpAddress) -> FindRoute:
         self._token += 1
         self._looks[self._token] = look
         if look.shortcut is None:
@@ -86,7 +92,7 @@ class Shortcuts:
 
     def found(
         self, token: int, route: Route | None, tunnels: dict[str, Tunnel]
-    ) -> tuple[list[Action], tuple[Tunnel, IPv4Address, IPv4Network] | None]:
+    ) -> tuple[list[Action], tuple[Tunnel, IpAddress, IpNetwork] | None]:
         """What the routing table says: actions, and what to ask a server for, with the parent's prefix."""
         look = self._looks.pop(token, None)
         if look is None:
@@ -110,15 +116,16 @@ class Shortcuts:
     def add(
         self,
         tunnel: Tunnel,
-        wanted: IPv4Address,
-        parent: IPv4Network,
+        wanted: IpAddress,
+        parent: IpNetwork,
         length: int,
-        via: IPv4Address,
+        via: IpAddress,
         now: float,
     ) -> list[Action]:
         """A spoke says that it has a prefix: never more than the route that it shortens."""
-        bits = 32 if length in (0, PREFIX_WHOLE) else min(length, 32)
-        prefix = IPv4Network((wanted, max(bits, parent.prefixlen)), strict=False)
+        config = tunnel.config
+        bits = config.bits if length in (0, PREFIX_WHOLE) else min(length, config.bits)
+        prefix = network_of(wanted, max(bits, parent.prefixlen))
         previous = self._shortcuts.get((tunnel.name, prefix))
         if previous is None and len(self._shortcuts) >= LIMIT:
             return []
@@ -129,10 +136,10 @@ class Shortcuts:
         facts = {"interface": tunnel.name, "prefix": str(prefix), "via": str(via)}
         return [InstallShortcut(tunnel.name, prefix, via), Notify("shortcut-added", facts)]
 
-    def covering(self, interface: str, address: IPv4Address) -> Shortcut | None:
+    def covering(self, interface: str, address: IpAddress) -> Shortcut | None:
         """The shortcut that an address takes."""
-        for length in range(32, -1, -1):
-            found = self._shortcuts.get((interface, IPv4Network((address, length), strict=False)))
+        for length in range(address.max_prefixlen, -1, -1):
+            found = self._shortcuts.get((interface, network_of(address, length)))
             if found is not None:
                 return found
         return None
@@ -151,12 +158,12 @@ class Shortcuts:
                  "via": str(shortcut.via), "reason": reason}  # fmt: skip
         return [RemoveShortcut(shortcut.interface, shortcut.prefix), Notify("shortcut-removed", facts)]
 
-    def next_hop_gone(self, interface: str, via: IPv4Address, reason: str) -> list[Action]:
+    def next_hop_gone(self, interface: str, via: IpAddress, reason: str) -> list[Action]:
         """The binding of a next hop ended, and with it all that leads there."""
         return [action for each in self.of(interface) if each.via == via
                 for action in self.remove(each, reason)]  # fmt: skip
 
     def routes_changed(self, tunnels: dict[str, Tunnel]) -> list[Action]:
         """Look whether each shortcut still shortens something."""
-        return [self._look(Look(tunnels[each.interface], None, each.wanted, each), each.wanted)
+        return [self._look(Look(tunnels[each.interface].part(each.via), None, each.wanted, each), each.wanted)
                 for each in self._shortcuts.values()]  # fmt: skip

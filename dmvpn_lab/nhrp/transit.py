@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress, addresses_of
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp import counters, nhs
 from dmvpn_lab.nhrp.actions import Action, FindRoute, Notify, SendPacket
@@ -26,7 +27,7 @@ LOOKS_LIMIT = 1024
 INDICATION_S = 8.0
 """A spoke is told of one destination so often at the most."""
 INDICATIONS_LIMIT = 4096
-HEADER_AND_8 = 28
+HEADER_AND_8, HEADER_AND_8_OF_IPV6 = 28, 48
 """Octets of the packet that an indication is about: its header and 8 more."""
 
 
@@ -47,16 +48,19 @@ class Transit:
         self._purger = purger
         self._questions: dict[int, Question] = {}
         self._token = 0
-        self._told: dict[tuple[IPv4Address, IPv4Address], float] = {}
+        self._told: dict[tuple[IPv4Address, IpAddress], float] = {}
 
     # --- indications ------------------------------------------------------------------------------
 
     def forwarded(self, tunnel: Tunnel, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
         """The kernel forwarded a packet out of the tunnel that it came in by: tell its sender."""
         known = nbma is not None and tunnel.cache.is_peer(tunnel.name, nbma)
-        if not tunnel.config.redirect or not known or nbma is None or tunnel.nbma is None or len(data) < 20:
+        if not tunnel.config.redirect or not known or nbma is None or tunnel.nbma is None:
             return []
-        source, destination = IPv4Address(data[12:16]), IPv4Address(data[16:20])
+        addresses = addresses_of(data)
+        if addresses is None or not tunnel.config.speaks(addresses[0]):
+            return []
+        source, destination = addresses
         if destination in tunnel.config.address.network or self._told.get((nbma, destination), 0.0) > now:
             return []
         if len(self._told) >= INDICATIONS_LIMIT:
@@ -71,7 +75,8 @@ class Transit:
             source_protocol=tunnel.config.address.ip,
             destination_protocol=source,
             extensions=(authentication(secret),) if secret else (),
-            payload=data[:HEADER_AND_8],
+            payload=data[: HEADER_AND_8 if source.version == 4 else HEADER_AND_8_OF_IPV6],
+            protocol_type=tunnel.config.protocol_type,
         )
         facts = {"interface": tunnel.name, "nbma": str(nbma), "source": str(source),
                  "destination": str(destination)}  # fmt: skip
@@ -79,9 +84,7 @@ class Transit:
 
     # --- questions for what is not a tunnel address --------------------------------------------------
 
-    def question(
-        self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, wanted: IPv4Address
-    ) -> list[Action]:
+    def question(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, wanted: IpAddress) -> list[Action]:
         """A question for an address behind some router: where, the routing table knows."""
         if len(self._questions) >= LOOKS_LIMIT:
             return []
@@ -101,6 +104,7 @@ class Transit:
         if out is None:
             return self._answer(question, tunnel.config.address.ip, route.prefix.prefixlen, now)
         binding = out.cache.get(route.gateway) if route.gateway is not None else None
+        out = out if route.gateway is None else out.part(route.gateway)
         same_domain = out.config.network_id == tunnel.config.network_id
         if binding is None or not same_domain or binding.nbma == outer or not tunnel.config.redirect:
             return self._answer(question, None, 0, now)
@@ -110,11 +114,11 @@ class Transit:
             error = error_indication(about, ErrorCode.LOOP_DETECTED, 0, tunnel.nbma, tunnel.config.address.ip)
             return [SendPacket(tunnel.name, outer, encode(error))]
         station = packet.source_protocol
-        if isinstance(station, IPv4Address) and binding.expires is not None:
+        if tunnel.config.speaks(station) and binding.expires is not None:
             self._purger.answered(binding.protocol, station, Asker(tunnel, outer, binding.expires), now)
         return self._pass_on(out, binding.nbma, packet, ExtensionType.FORWARD_TRANSIT_NHS)
 
-    def _answer(self, question: Question, ours: IPv4Address | None, length: int, now: float) -> list[Action]:
+    def _answer(self, question: Question, ours: IpAddress | None, length: int, now: float) -> list[Action]:
         tunnel = question.tunnel
         reply = nhs.prefix_reply(question.packet, ours, length, tunnel.config, tunnel.nbma, tunnel.outside)
         return [_sent(tunnel, question.outer, reply)]
@@ -124,7 +128,7 @@ class Transit:
     def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
         """An answer for somebody else: to where he is registered. Only registered peers may send one."""
         station = packet.source_protocol
-        binding = tunnel.cache.get(station) if isinstance(station, IPv4Address) else None
+        binding = tunnel.cache.get(station) if tunnel.config.speaks(station) else None
         known = tunnel.cache.is_peer(tunnel.name, outer)
         if binding is None or binding.nbma == outer or not known or not tunnel.config.redirect:
             tunnel.counters[counters.UNKNOWN_REPLY] += 1
@@ -132,7 +136,7 @@ class Transit:
         if self._looped(packet, ExtensionType.REVERSE_TRANSIT_NHS):
             tunnel.counters[counters.LOOP_DETECTED] += 1
             return []
-        out = self._tunnels[binding.interface]
+        out = self._tunnels[binding.interface].part(binding.protocol)
         return self._pass_on(out, binding.nbma, packet, ExtensionType.REVERSE_TRANSIT_NHS)
 
     def _pass_on(self, out: Tunnel, nbma: IPv4Address, packet: Packet, record: int) -> list[Action]:
@@ -141,7 +145,7 @@ class Transit:
             out.counters[counters.HOP_COUNT_EXCEEDED] += 1
             return []
         config = out.config
-        us = Cie(prefix_length=32, mtu=config.mtu, holding_time_s=config.holding_time_s,
+        us = Cie(prefix_length=config.bits, mtu=config.mtu, holding_time_s=config.holding_time_s,
                  nbma=out.nbma, protocol=config.address.ip)  # fmt: skip
         extensions = tuple(
             replace(each, value=each.value + encode_cie(us)) if each.type == record else each
@@ -156,7 +160,7 @@ class Transit:
 
     def _looped(self, packet: Packet, record: int) -> bool:
         """Whether one of our own protocol addresses is in a transit record."""
-        own = {each.config.address.ip for each in self._tunnels.values()}
+        own = {part.config.address.ip for each in self._tunnels.values() for part in each.parts}
         return any(cie.protocol in own for cie in _cies(packet.extension(record)))
 
 

@@ -28,7 +28,7 @@ class Held:
 
 @dataclass(slots=True)
 class Tunnel:
-    """One GRE interface at work."""
+    """One GRE interface at work, in one protocol subnet: `parts` are all of the interface, also this one."""
 
     config: TunnelConfig
     cache: Cache
@@ -44,10 +44,23 @@ class Tunnel:
     secured: dict[IPv4Address, str] = field(default_factory=dict)
     """Peers with which there is an IPsec SA: NBMA address -> authenticated IKE identity."""
     held: list[Held] = field(default_factory=list)
+    parts: list[Tunnel] = field(default_factory=list)
     _multicast: set[IPv4Address] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.registrations = [Registration(nhs) for nhs in self.config.nhs]
+        self.parts.append(self)
+
+    def add(self, config: TunnelConfig) -> None:
+        """Another protocol subnet: what belongs to the interface is shared."""
+        Tunnel(config, self.cache, counters=self.counters, secured=self.secured, parts=self.parts,
+               _multicast=self._multicast)  # fmt: skip
+
+    def part(self, protocol: object) -> Tunnel:
+        """The part that a protocol address belongs to: by its subnet, else by its family."""
+        kin = [part for part in self.parts if part.config.speaks(protocol)]
+        inside = (part for part in kin if protocol in part.config.address.network)
+        return next(inside, kin[0] if kin else self)
 
     @property
     def name(self) -> str:

@@ -26,7 +26,7 @@ def nhrp_entry(binding: Binding, tunnel: Tunnel, now: float) -> NhrpEntry:
         interface=binding.interface,
         network_id=config.network_id,
         protocol=str(binding.protocol),
-        prefix_length=32,
+        prefix_length=binding.protocol.max_prefixlen,
         via=str(binding.protocol),
         nbma=str(binding.nbma),
         type="static" if binding.static else "dynamic",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import ip_address, ip_interface, ip_network
 
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.linux.address import put_address
@@ -30,8 +30,9 @@ def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
         for each in config.interfaces:
             _configure(netlink, each, links[each.name])
         for destination, via in config.routes:
-            network = "0.0.0.0/0" if destination == "default" else destination
-            put_route(netlink, IPv4Network(network), IPv4Address(via))
+            everywhere = "::/0" if ":" in via else "0.0.0.0/0"
+            network = everywhere if destination == "default" else destination
+            put_route(netlink, ip_network(network), ip_address(via))
 
 
 def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str, Link]:
@@ -62,5 +63,5 @@ def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str,
 def _configure(netlink: Netlink, interface: Interface, link: Link) -> None:
     set_link(netlink, link.index, link.name, mac=interface.mac, mtu=interface.mtu or None)
     for address in interface.addresses:
-        put_address(netlink, link.index, IPv4Interface(address))
+        put_address(netlink, link.index, ip_interface(address))
     set_link(netlink, link.index, link.name, flags=IFF_UP)

@@ -8,7 +8,7 @@ from typing import Any
 from dmvpn_lab.render import ipsec
 from dmvpn_lab.render.identity import owners
 from dmvpn_lab.routing import protocol
-from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
+from dmvpn_lab.spec.plan_types import NodePlan, Plan, StaticMap, TunnelPlan
 
 PATH = "/etc/dmvpn-lab/agent.json"
 SOCKET = "/run/dmvpn-lab/agent.sock"
@@ -44,7 +44,7 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "unique": cloud.unique,
         "nhs": [str(nhs) for nhs in tunnel.nhs],
         "priorities": list(tunnel.priorities),
-        "map": [{"protocol": str(each.protocol), "nbma": str(each.nbma)} for each in tunnel.static_maps],
+        "map": _maps(tunnel.static_maps),
         "map_multicast": [str(nbma) for nbma in tunnel.map_multicast],
         "map_multicast_dynamic": tunnel.map_multicast_dynamic,
         "resolve": cloud.phase > 1 and tunnel.role == "spoke",
@@ -52,4 +52,16 @@ def _tunnel(plan: Plan, tunnel: TunnelPlan) -> dict[str, Any]:
         "shortcut": cloud.phase == 3 and tunnel.role == "spoke",
         "protected": cloud.ipsec is not None,
         "owners": owners(plan, cloud.name) if tunnel.role == "hub" and bound else None,
+        "overlays": [
+            {
+                "address": str(each.address),
+                "nhs": [str(nhs) for nhs in each.nhs],
+                "map": _maps(each.static_maps),
+            }
+            for each in tunnel.overlays
+        ],
     }
+
+
+def _maps(maps: tuple[StaticMap, ...]) -> list[dict[str, str]]:
+    return [{"protocol": str(each.protocol), "nbma": str(each.nbma)} for each in maps]

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from dmvpn_lab.container.rights import CAPABILITIES
-from dmvpn_lab.errors import LabError
+from dmvpn_lab.errors import HostError, LabError
 from dmvpn_lab.render import external
 from dmvpn_lab.render import node as render_node
 from dmvpn_lab.spec.plan_types import Plan
@@ -180,11 +180,18 @@ def link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write a rendered directory. Files of an earlier rendering that are no more are removed."""
-    for old in (path for path in (folder / "nodes").rglob("*") if path.is_file()):
-        if str(old.relative_to(folder)) not in files:
-            old.unlink()
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    """Write a rendered directory. Files of an earlier rendering that are no more are removed.
+
+    Raises HostError.
+    """
+    try:
+        for old in (path for path in (folder / "nodes").rglob("*") if path.is_file()):
+            if str(old.relative_to(folder)) not in files:
+                old.unlink()
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    except OSError as error:
+        where = error.filename or folder
+        raise HostError(f"cannot write {where}: {error.strerror}", hint="name another directory") from error

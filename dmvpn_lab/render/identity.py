@@ -18,8 +18,9 @@ def domain(plan: Plan) -> str:
 def owners(plan: Plan, cloud: str) -> dict[str, str]:
     """Tunnel address -> identity of the router that has it in the topology."""
     return {
-        str(tunnel.address.ip): identity(plan, node)
+        str(address): identity(plan, node)
         for node in plan.routers()
         for tunnel in node.tunnels
         if tunnel.cloud == cloud
+        for address in tunnel.registered()
     }

@@ -9,6 +9,8 @@ NFLOG_GROUP = 0x2001
 """Where the agent of a phase 3 hub listens."""
 OUTSIDE = "eth1"
 """A NAT router's interface towards the ISP."""
+IPV6_MORE = 20
+"""Octets by which the header of IPv6 is larger."""
 PROTECTION = (
     "  chain protection-out {",
     "    type filter hook output priority filter; policy accept;",
@@ -20,6 +22,11 @@ PROTECTION = (
     "  }",
 )
 """Loaded before charon and the tunnels, and gone only with the node."""
+INDICATED_6 = (
+    "  set indicated6 {",
+    "    type ipv6_addr . ipv6_addr; flags dynamic,timeout; size 65535; timeout 1m;",
+    "  }",
+)
 NAT = (
     "table ip nat {",
     "  chain postrouting {",
@@ -60,14 +67,19 @@ def nft(plan: Plan, node: NodePlan) -> str:
     for tunnel in node.tunnels:
         mss = plan.cloud(tunnel.cloud).tcp_mss
         for side in ("iifname", "oifname"):
-            clamps.append(f'    {side} "{tunnel.name}" tcp flags syn tcp option maxseg size set {mss}')
+            for family, size in (("ipv4", mss), ("ipv6", mss - IPV6_MORE)):
+                if family == "ipv4" or tunnel.ipv6 is not None:
+                    only = "" if tunnel.ipv6 is None else f"meta nfproto {family} "
+                    clamps.append(
+                        f'    {side} "{tunnel.name}" {only}tcp flags syn tcp option maxseg size set {size}'
+                    )
     redirecting = [
         tunnel.name for tunnel in node.tunnels if tunnel.role == "hub" and plan.cloud(tunnel.cloud).phase == 3
     ]
     return "\n".join(
         [
             "table inet dmvpn {",
-            *_redirect(redirecting),
+            *_redirect(redirecting, ipv6=any(tunnel.ipv6 is not None for tunnel in node.tunnels)),
             "  chain underlay {",
             "    type filter hook output priority filter; policy accept;",
             "    ip protocol gre ip daddr 224.0.0.0/4 counter drop",
@@ -83,7 +95,7 @@ def nft(plan: Plan, node: NodePlan) -> str:
     )
 
 
-def _redirect(tunnels: list[str]) -> list[str]:
+def _redirect(tunnels: list[str], *, ipv6: bool) -> list[str]:
     """Of a phase 3 hub: tell the agent what leaves by the tunnel that it came in by, now and then."""
     if not tunnels:
         return []
@@ -91,13 +103,16 @@ def _redirect(tunnels: list[str]) -> list[str]:
         "  set indicated {",
         "    type ipv4_addr . ipv4_addr; flags dynamic,timeout; size 65535; timeout 1m;",
         "  }",
+        *(INDICATED_6 if ipv6 else ()),
         "  chain shorter_way {",
         "    type filter hook forward priority filter; policy accept;",
     ]
-    limit = "{ ip saddr . ip daddr limit rate 6/minute burst 1 packets }"
     for name in tunnels:
-        lines.append(
-            f'    iifname "{name}" oifname "{name}" update @indicated {limit} '
-            f"log group {NFLOG_GROUP} snaplen 96 queue-threshold 1"
-        )
+        for family, known in (("ip", "indicated"), ("ip6", "indicated6")):
+            if family == "ip" or ipv6:
+                limit = f"{{ {family} saddr . {family} daddr limit rate 6/minute burst 1 packets }}"
+                lines.append(
+                    f'    iifname "{name}" oifname "{name}" update @{known} {limit} '
+                    f"log group {NFLOG_GROUP} snaplen 96 queue-threshold 1"
+                )
     return [*lines, "  }"]

@@ -33,6 +33,12 @@ WISHED_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
 }
+IPV6_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "0",
+}
+"""Of a router with IPv6 in its tunnels, and of a host with IPv6."""
+IPV6_ROUTER_SYSCTLS = {"net.ipv6.conf.all.forwarding": "1"}
 
 
 def node(plan: Plan, each: NodePlan) -> str:
@@ -44,7 +50,7 @@ def node(plan: Plan, each: NodePlan) -> str:
         "interfaces": [_interface(interface) for interface in each.interfaces],
         "routes": [{"destination": str(r.destination), "via": str(r.via)} for r in each.routes],
         "sysctls": _sysctls(plan, each),
-        "wished_sysctls": WISHED_SYSCTLS,
+        "wished_sysctls": {} if _ipv6(each) else WISHED_SYSCTLS,
         "nft": nft(plan, each),
         "directories": dict(rendered.directories),
         "services": [_service(p) for p in (*_ipsec(plan, each), *_dhcp(plan, each), *rendered.programs)],
@@ -54,11 +60,19 @@ def node(plan: Plan, each: NodePlan) -> str:
 
 
 def _sysctls(plan: Plan, each: NodePlan) -> dict[str, str]:
+    ipv6 = IPV6_SYSCTLS if _ipv6(each) else {}
     if each.kind == "host":
-        return COMMON_SYSCTLS
+        return COMMON_SYSCTLS | ipv6
+    if ipv6:
+        ipv6 = ipv6 | IPV6_ROUTER_SYSCTLS
     routing = [plan.cloud(tunnel.cloud).routing for tunnel in each.tunnels]
     default = any(r.protocol == "odr" or any(s.prefixlen == 0 for s in r.summaries) for r in routing)
-    return COMMON_SYSCTLS | ROUTER_SYSCTLS | (OVERLAY_DEFAULT_SYSCTLS if default else {})
+    return COMMON_SYSCTLS | ROUTER_SYSCTLS | (OVERLAY_DEFAULT_SYSCTLS if default else {}) | ipv6
+
+
+def _ipv6(each: NodePlan) -> bool:
+    """Whether a node has IPv6 at all."""
+    return any(i.ipv6 is not None for i in each.interfaces) or any(t.ipv6 is not None for t in each.tunnels)
 
 
 def routing(plan: Plan, each: NodePlan) -> Rendered:
@@ -76,12 +90,12 @@ def routing(plan: Plan, each: NodePlan) -> Rendered:
 
 
 def _interface(interface: InterfacePlan) -> dict[str, Any]:
-    static = interface.address is not None and not interface.dhcp
+    static = [] if interface.dhcp else [str(address) for address in interface.addresses()]
     return {
         "name": interface.name,
         "mac": interface.mac,
         "mtu": interface.mtu,
-        "addresses": [str(interface.address)] if static else [],
+        "addresses": static,
     }
 
 

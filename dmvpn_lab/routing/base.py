@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Any, Protocol
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, TunnelPlan
 
 
@@ -39,7 +40,7 @@ class Rendered:
 class Adjacency:
     """One neighbour as a router sees it."""
 
-    neighbour: IPv4Address
+    neighbour: IpAddress
     """Its tunnel address."""
     state: str
     """In the protocol's own word, such as `Full`."""

@@ -3,19 +3,24 @@
 One AS: the hub is a route reflector (RFC 4456). Two: the spokes share one and the hub the other,
 so the hub writes its own number over theirs, else a spoke would take another's route for a loop.
 In both, the hub says that it is the next hop, unless the topology wants the other spoke's address.
+
+Where tunnels carry IPv6 it has sessions of its own, between the IPv6 tunnel addresses.
 """
 
 from __future__ import annotations
 
 import json
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, ip_address
 
+from dmvpn_lab.address import IpAddress, IpInterface
 from dmvpn_lab.routing import frr
 from dmvpn_lab.routing.base import Adjacency, Rendered
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan, RoutingPlan, TunnelPlan
+from dmvpn_lab.spec.plan_types import CloudPlan, InterfacePlan, NodePlan, Plan, RoutingPlan, TunnelPlan
 
 LISTEN_LIMIT = 5000
 """Spokes at the most; FRR's own limit is 100."""
+IPV6_GROUP = "-ipv6"
+"""Ends the name of the peer group of a cloud's IPv6 sessions."""
 BEST_WEIGHT = 1000
 """Of the routes of a hub with priority 0, where hubs have different ones."""
 SETTLE_S = 15.0
@@ -35,15 +40,16 @@ class Bgp:
 
     def show_argv(self) -> tuple[str, ...]:
         """FRR's peers as JSON."""
-        return frr.show("bgpd", "show bgp ipv4 unicast summary json")
+        return frr.show("bgpd", "show bgp summary json")
 
     def parse(self, output: str) -> tuple[Adjacency, ...]:
         """From FRR's JSON. Raises ValueError when it is none."""
         document = json.loads(output)
         try:
             return tuple(
-                Adjacency(IPv4Address(peer), facts["state"], facts["state"] == "Established")
-                for peer, facts in document.get("peers", {}).items()
+                Adjacency(ip_address(peer), facts["state"], facts["state"] == "Established")
+                for family in document.values()
+                for peer, facts in family.get("peers", {}).items()
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not FRR's list of peers: {error}") from error
@@ -73,24 +79,35 @@ def configuration(plan: Plan, node: NodePlan) -> str:
         " no bgp ebgp-requires-policy",
         f" bgp listen limit {LISTEN_LIMIT}",
     ]
-    family = [" address-family ipv4 unicast"]
     lan = node.lan_interface()
-    if lan is not None and lan.address is not None:
-        family.append(f"  network {lan.address.network}")
-    for tunnel, routing in ours:
-        neighbours, policy = (_hub if tunnel.role == "hub" else _spoke)(tunnel, routing)
-        lines += neighbours
-        family += policy
-    return frr.text(node, [*lines, *family, " exit-address-family", "!"])
+    families = []
+    for version in (4, 6):
+        family = _networks(lan, version)
+        members = [each for each in ours if version in {a.version for a in each[0].addresses()}]
+        for tunnel, routing in members:
+            neighbours, policy = (_hub if tunnel.role == "hub" else _spoke)(tunnel, routing, version)
+            lines += neighbours
+            family += policy
+        if members:
+            head = f" address-family ipv{version} unicast"
+            families += [head, *family, " exit-address-family"]
+    return frr.text(node, [*lines, *families, "!"])
 
 
-def _hub(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]]:
-    group = tunnel.cloud
+def _networks(lan: InterfacePlan | None, version: int) -> list[str]:
+    """The LAN, in that family, is ours to tell."""
+    addresses: tuple[IpInterface, ...] = () if lan is None else lan.addresses()
+    return [f"  network {each.network}" for each in addresses if each.version == version]
+
+
+def _hub(tunnel: TunnelPlan, routing: RoutingPlan, version: int) -> tuple[list[str], list[str]]:
+    group = tunnel.cloud if version == 4 else f"{tunnel.cloud}{IPV6_GROUP}"
+    subnet = next(each.network for each in tunnel.addresses() if each.version == version)
     lines = [
         f" neighbor {group} peer-group",
         f" neighbor {group} remote-as {routing.spoke_asn}",
         f" neighbor {group} timers {routing.hello_s} {routing.dead_s}",
-        f" bgp listen range {tunnel.address.network} peer-group {group}",
+        f" bgp listen range {subnet} peer-group {group}",
     ]
     internal = routing.asn == routing.spoke_asn
     family = [
@@ -102,11 +119,12 @@ def _hub(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]
     return lines, family
 
 
-def _spoke(tunnel: TunnelPlan, routing: RoutingPlan) -> tuple[list[str], list[str]]:
+def _spoke(tunnel: TunnelPlan, routing: RoutingPlan, version: int) -> tuple[list[str], list[str]]:
     lines, family = [], []
+    servers: tuple[IpAddress, ...] = tunnel.nhs if version == 4 else tunnel.overlays[0].nhs
     ranked = len(set(tunnel.priorities)) > 1
-    priorities = tunnel.priorities or (0,) * len(tunnel.nhs)
-    for hub, priority in zip(tunnel.nhs, priorities, strict=True):
+    priorities = tunnel.priorities or (0,) * len(servers)
+    for hub, priority in zip(servers, priorities, strict=True):
         lines += [
             f" neighbor {hub} remote-as {routing.asn}",
             f" neighbor {hub} timers {routing.hello_s} {routing.dead_s}",

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,6 +32,8 @@ NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 ADDRESS = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
 WITH_LENGTH = rf"{ADDRESS[:-1]}/(3[0-2]|[12]?[0-9])$"
+ADDRESS_6 = r"^[0-9A-Fa-f:.]+$"
+WITH_LENGTH_6 = rf"{ADDRESS_6[:-1]}/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$"
 
 
 def _address(value: Any) -> IPv4Address:
@@ -49,6 +58,33 @@ def _network(value: Any) -> IPv4Network:
         raise ValueError(wanted) from None
 
 
+def _address_6(value: Any) -> IPv6Address:
+    try:
+        return IPv6Address(_text(value, ADDRESS_6))
+    except ValueError:
+        raise ValueError("an IPv6 address, such as 2001:db8::1") from None
+
+
+def _interface_6(value: Any) -> IPv6Interface:
+    try:
+        return IPv6Interface(_text(value, WITH_LENGTH_6))
+    except ValueError:
+        raise ValueError("an IPv6 address with its prefix length, such as 2001:db8:1::1/64") from None
+
+
+def _network_6(value: Any) -> IPv6Network:
+    try:
+        return IPv6Network(_text(value, WITH_LENGTH_6))
+    except ValueError:
+        raise ValueError("an IPv6 network without host bits, such as 2001:db8::/64") from None
+
+
+def _text(value: Any, pattern: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise ValueError
+    return value
+
+
 def _as(kind: str, pattern: str, example: str) -> tuple[Any, Any]:
     text = {"type": "string", "description": kind, "pattern": pattern, "examples": [example]}
     return PlainSerializer(str, return_type=str), WithJsonSchema(text)
@@ -61,6 +97,16 @@ Interface = Annotated[
 ]
 Address = Annotated[IPv4Address, PlainValidator(_address), *_as("IPv4 address", ADDRESS, "10.0.0.1")]
 Network = Annotated[IPv4Network, PlainValidator(_network), *_as("IPv4 network", WITH_LENGTH, "10.0.0.0/24")]
+
+Interface6 = Annotated[
+    IPv6Interface,
+    PlainValidator(_interface_6),
+    *_as("IPv6 address and prefix length", WITH_LENGTH_6, "2001:db8:1::1/64"),
+]
+Address6 = Annotated[IPv6Address, PlainValidator(_address_6), *_as("IPv6 address", ADDRESS_6, "2001:db8::1")]
+Network6 = Annotated[
+    IPv6Network, PlainValidator(_network_6), *_as("IPv6 network", WITH_LENGTH_6, "2001:db8::/64")
+]
 
 
 def _transform_set(value: str) -> str:
@@ -207,6 +253,11 @@ class Cloud(Section):
     """One DMVPN."""
 
     subnet: Network = Field(description="The tunnel subnet, shared by all members.")
+    subnet_ipv6: Network6 | None = Field(
+        None,
+        description="IPv6 in the same tunnels, beside IPv4: their subnet. Each member also gets a link-local "
+        "address, and registers both. Routed by BGP (docs/ipv6.md).",
+    )
     key: Annotated[int, Field(ge=0, le=4294967295, strict=True)] | None = Field(
         None, description="GRE key (`tunnel key`). Tunnels of a router need different ones."
     )
@@ -259,6 +310,11 @@ class Membership(Section):
         description="A hub is a next hop server; a spoke registers with it."
     )
     address: Address | None = Field(None, description="Tunnel address; the next free one of the subnet.")
+    address_ipv6: Address6 | None = Field(
+        None,
+        description="Tunnel address of IPv6; the number of `address` in its subnet, as it is written: "
+        "10.0.0.11 has ::11.",
+    )
     priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
         0,
         description="Of a hub (`ip nhrp nhs ... priority`): spokes register with all of them, and ask the "
@@ -325,6 +381,7 @@ class Node(Section):
         None, description="The NAT router that its line ends at; without it the line ends at the ISP."
     )
     lan: Interface | None = Field(None, description="The router's address in its LAN.")
+    lan_ipv6: Interface6 | None = Field(None, description="The router's IPv6 address in its LAN.")
     static_routes: tuple[Network, ...] = Field(
         (), description="Networks behind the host in the LAN: the router's static routes lead to it."
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
-from dmvpn_lab.spec import external, transform, validate
+from dmvpn_lab.spec import external, plan_ipv6, transform, validate
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
@@ -34,7 +34,7 @@ from dmvpn_lab.spec.rules_ipsec import binds
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
 NBMA, LAN = "eth1", "eth2"
-DEFAULT = IPv4Network("0.0.0.0/0")
+DEFAULT, DEFAULT_6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 
 
 def read(path: Path) -> Plan:
@@ -92,6 +92,7 @@ def _cloud(lab: Lab, name: str, cloud: Cloud) -> CloudPlan:
         tcp_mss=cloud.mtu - TCP_HEADERS,
         routing=_routing(cloud.routing, _count_spokes(lab, name)),
         ipsec=_ipsec(cloud),
+        subnet_ipv6=cloud.subnet_ipv6,
     )
 
 
@@ -193,7 +194,8 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
     mac = _mac(lab.lab, name, NBMA)
     interfaces = [InterfacePlan(NBMA, mac, nbma_of(node), dhcp, NBMA_MTU, "nbma")]
     if node.lan is not None:
-        interfaces.append(InterfacePlan(LAN, _mac(lab.lab, name, LAN), node.lan, False, NBMA_MTU, "lan"))
+        mac = _mac(lab.lab, name, LAN)
+        interfaces.append(InterfacePlan(LAN, mac, node.lan, False, NBMA_MTU, "lan", node.lan_ipv6))
     tunnels = tuple(
         _tunnel(lab, name, cloud, membership, i, addresses[cloud])
         for i, (cloud, membership) in enumerate(node.clouds.items())
@@ -243,6 +245,17 @@ def _tunnel(
         static_maps=(*derived, *(StaticMap(each.protocol, each.nbma) for each in member.map)),
         map_multicast=default_multicast if member.map_multicast is None else member.map_multicast,
         map_multicast_dynamic=_role_default(member.role) if dynamic is None else dynamic,
+        overlays=plan_ipv6.overlays(
+            settings, name, _ipv6_addresses(lab, cloud, addresses), hubs, member.role
+        ),
+    )
+
+
+def _ipv6_addresses(lab: Lab, cloud: str, addresses: dict[str, IPv4Address]) -> dict[str, IPv6Address]:
+    """Each member's tunnel address of IPv6; empty where the cloud has none."""
+    settings = lab.clouds[cloud]
+    return plan_ipv6.addresses(
+        settings, {name: lab.nodes[name].clouds[cloud].address_ipv6 for name in addresses}, addresses
     )
 
 
@@ -292,6 +305,7 @@ def _host(lab: Lab, router: str) -> NodePlan:
     lan, name = lab.nodes[router].lan, host_name(lab, router)
     assert lan is not None
     address = host_address(lan)
+    lan_6 = lab.nodes[router].lan_ipv6
     interface = InterfacePlan(
         "eth1",
         _mac(lab.lab, name, "eth1"),
@@ -299,5 +313,7 @@ def _host(lab: Lab, router: str) -> NodePlan:
         False,
         NBMA_MTU,
         "lan",
+        None if lan_6 is None else plan_ipv6.host_interface(lan_6),
     )
-    return NodePlan(name, "host", (interface,), (), (Route(DEFAULT, lan.ip),))
+    routes = [Route(DEFAULT, lan.ip)] + ([] if lan_6 is None else [Route(DEFAULT_6, lan_6.ip)])
+    return NodePlan(name, "host", (interface,), (), tuple(routes))

@@ -6,8 +6,10 @@ Values only; `plan.py` makes them, everything after it reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Literal
+
+from dmvpn_lab.address import IpAddress, IpInterface, IpNetwork
 
 NodeKind = Literal["router", "isp", "nat", "host"]
 Role = Literal["hub", "spoke"]
@@ -18,8 +20,8 @@ GreMode = Literal["multipoint", "point-to-point"]
 class Route:
     """A static route in a node."""
 
-    destination: IPv4Network
-    via: IPv4Address
+    destination: IpNetwork
+    via: IpAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class InterfacePlan:
     mtu: int
     """Octets."""
     purpose: Literal["nbma", "lan"]
+    ipv6: IPv6Interface | None = None
+
+    def addresses(self) -> tuple[IpInterface, ...]:
+        """Of both families, IPv4 first."""
+        return tuple(each for each in (self.address, self.ipv6) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +124,29 @@ class CloudPlan:
     routing: RoutingPlan
     ipsec: IpsecPlan | None = None
     """None: GRE goes in clear."""
+    subnet_ipv6: IPv6Network | None = None
+    """None: the tunnels carry IPv4 alone."""
+
+    def versions(self) -> tuple[int, ...]:
+        """Of IP, that its tunnels carry."""
+        return (4,) if self.subnet_ipv6 is None else (4, 6)
 
 
 @dataclass(frozen=True, slots=True)
 class StaticMap:
     """`ip nhrp map PROTOCOL NBMA`."""
 
-    protocol: IPv4Address
+    protocol: IpAddress
     nbma: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayPlan:
+    """A further protocol subnet of a tunnel: IPv6, or its link-local addresses."""
+
+    address: IPv6Interface
+    nhs: tuple[IpAddress, ...]
+    static_maps: tuple[StaticMap, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +169,21 @@ class TunnelPlan:
     map_multicast_dynamic: bool
     priorities: tuple[int, ...] = ()
     """Of each next hop server, the lowest number is the best; empty: all are alike."""
+    overlays: tuple[OverlayPlan, ...] = ()
+    """With IPv6: the global addresses first, then the link-local ones."""
+
+    @property
+    def ipv6(self) -> IPv6Interface | None:
+        """The (global) IPv6 address."""
+        return self.overlays[0].address if self.overlays else None
+
+    def addresses(self) -> tuple[IpInterface, ...]:
+        """Those that routing and checks are about: of IPv4, and of IPv6 if there is one."""
+        return (self.address,) if self.ipv6 is None else (self.address, self.ipv6)
+
+    def registered(self) -> tuple[IpAddress, ...]:
+        """All that a spoke registers: the link-local one, too."""
+        return (self.address.ip, *(overlay.address.ip for overlay in self.overlays))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,10 @@ def measure(spokes: Sequence[int], backends: Sequence[str]) -> list[Figure]:
     for backend in backends or HERE:
         for count in spokes or SPOKES:
             with tempfile.TemporaryDirectory() as folder:
-                figures += _one(Size(backend, count), Path(folder))
+                found = _one(Size(backend, count), Path(folder))
+            for figure in found:  # at once: a run that is cut off later has told what it had
+                say(f"{figure.group}: {figure.name}: {figure.value} {figure.unit}")
+            figures += found
     return figures
 
 

@@ -21,13 +21,14 @@ from tests.bench import (
     protected_start,
     protection,
     readdress,
+    recovery,
     registrations,
     start,
 )
 from tests.bench.figures import Figure
 from tests.live import labs
 
-PARTS = ("registrations", "address-change", "adjacency", "deck", "protection", "backends")
+PARTS = ("registrations", "address-change", "adjacency", "deck", "protection", "recovery", "backends")
 
 
 def main() -> int:
@@ -59,6 +60,9 @@ def measure(part: str, *, quick: bool) -> list[Figure]:
     if part == "adjacency":
         with tempfile.TemporaryDirectory() as folder:
             return adjacency.measure(Path(folder))
+    if part == "recovery":
+        with tempfile.TemporaryDirectory() as folder:
+            return recovery.measure(Path(folder), 1 if quick else 3)
     if part == "protection":
         return _protection(2 if quick else 7)
     return _deck()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import re
-import signal
 import subprocess
 import time
 from pathlib import Path
 
+from dmvpn_lab.backends import leftovers
 from dmvpn_lab.backends.state import LABS
 from dmvpn_lab.container import engine, image
 from tests.live import labs
 
 DOWN_S = {"netns": 2.0, "docker": 15.0, "containerlab": 15.0}
 """About as long as `down` takes in an emulated machine; a moment in it is drawn at random."""
+
+DOCKERS_OWN = ("bridge", "host", "none")
 
 
 def killed_during_up(path: Path, name: str, backend: str, moment_s: float) -> None:
@@ -38,11 +39,11 @@ def killed_during_down(path: Path, name: str, backend: str, moment_s: float) -> 
 
 
 def kill_after(command: subprocess.Popen[str], moment_s: float) -> None:
-    """Kill a command with all that it started in its own process group; nothing if it has ended."""
+    """`kill -9` of the command alone, not of what it has started; nothing if it has ended."""
     try:
         command.wait(moment_s)
     except subprocess.TimeoutExpired:
-        os.killpg(command.pid, signal.SIGKILL)
+        command.kill()
 
 
 def moment(seed: int, longest_s: float) -> float:
@@ -58,10 +59,12 @@ def left_behind(name: str, backend: str) -> list[str]:
     with contextlib.closing(engine.connect()) as client:
         containers = client.containers.list(all=True, filters={"label": f"dmvpn-lab.lab={name}"})
         found += [f"container {each.name}" for each in containers]
-        found += [f"network {each.name}" for each in client.networks.list() if name in each.name]
+        found += [f"network {each.name}" for each in client.networks.list() if each.name not in DOCKERS_OWN]
         found += [f"volume {each.name}" for each in client.volumes.list()]
     found += [f"program {words}" for words in programs() if f"/{name}/" in words or f"/{name}.yml" in words]
     found += [str(path) for path in LABS.parent.glob(f"**/*{name}*") if not path.name.endswith(".lock")]
+    found += [str(path) for path in leftovers.files(name)]
+    found += ["entries in /etc/hosts"] if leftovers.in_hosts(name) else []
     return found + namespaces(name)
 
 

@@ -109,6 +109,12 @@ class Lab:
         assert code == 0, out
         return json.loads(out)
 
+    def json_lines(self, *argv: str) -> list[dict[str, Any]]:
+        """What a command prints with --json that prints an object a line."""
+        code, out = self.cli(*argv, "--json")
+        assert code == 0, out
+        return [json.loads(line) for line in out.splitlines()]
+
 
 def cli(*argv: str) -> tuple[int, str]:
     """Run a command of the command line in this process: exit code and standard output."""

@@ -24,7 +24,7 @@ class Speaker:
         self.router = router
         self.nbma = IPv4Address(router.netns.ip("-4 -br addr show eth1").split()[2].split("/")[0])
         self.protocol = IPv4Interface(address).ip
-        gre = Gre(name, key, None, IPv4Interface(address), 1400)
+        gre = Gre(name, key, None, (IPv4Interface(address),), 1400)
         netlink = router.netns.netlink
         retarget_gre(netlink, gre, create_gre(netlink, gre).index, self.nbma)
         with router.netns.entered():

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench import recovery
 from tests.live import labs, test_mtu
 from tests.live.labs import Lab
 from tests.live.line_watch import ESP, GRE, UDP, LineWatch, line_watch
@@ -186,6 +187,15 @@ def test_traffic_gets_over_each_fault_in_seconds(
         if fault == "rekey":
             assert each["lost"] <= 1
     assert protected.lab.json("inject", "list")["in_force"] == []
+
+
+@pytest.mark.long
+def test_traffic_comes_back_at_once_after_a_cut_of_the_hubs_line_for_5_s(protected: Protected) -> None:
+    before = protected.spis("spoke-b")
+    back_s = recovery.cut(protected.lab)
+    print(f"a 5 s cut: replies {back_s:.2f} s after the link")
+    assert back_s < BOUND_S
+    assert protected.spis("spoke-b") == before  # so short an outage ends no SA
 
 
 def test_a_new_address_gets_new_sas_and_leaves_the_other_spoke_alone(protected: Protected) -> None:

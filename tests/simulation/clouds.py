@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
-from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.address import IpAddress
+from dmvpn_lab.nhrp.config import Overlay, TunnelConfig
 from tests.simulation.network import Conditions, Network, Router
 
 TUNNEL_NET = IPv4Network("10.0.0.0/16")
 NBMA_NET = IPv4Network("172.16.0.0/12")
 HUB, HUB_NBMA = TUNNEL_NET[1], IPv4Address("192.0.2.1")
+IPV6_SUBNETS = (IPv6Address("2001:db8::"), IPv6Address("fe80::"))
+"""Of a dual stack: global and link-local addresses, with the number of the IPv4 address."""
 HOLDING_TIME_S = 300
 REGISTERED_S = HOLDING_TIME_S / 3
 
@@ -38,14 +41,14 @@ class Cloud:
         """Let virtual time pass."""
         self.network.run(self.network.now + seconds)
 
-    def bound(self) -> dict[IPv4Address, IPv4Address]:
+    def bound(self) -> dict[IpAddress, IPv4Address]:
         """Protocol address -> NBMA address in the hub's cache."""
         (cache,) = self.hub.agent.domains.values()
         return {binding.protocol: binding.nbma for binding in cache}
 
-    def wanted(self) -> dict[IPv4Address, IPv4Address | None]:
+    def wanted(self) -> dict[IpAddress, IPv4Address | None]:
         """What it should be: every live spoke at its present address, and nothing else."""
-        return {spoke.protocol: spoke.nbma for spoke in self.live()}
+        return {protocol: spoke.nbma for spoke in self.live() for protocol in spoke.protocols}
 
     def assert_settled(self) -> None:
         """Hub and spokes agree, in their caches and in their kernels."""
@@ -54,9 +57,12 @@ class Cloud:
         assert self.hub.neighbours == wanted
         assert self.hub.multicast == frozenset(wanted.values())
         for spoke in self.live():
-            (server,) = spoke.agent.nhs(self.network.now)
-            assert (server["state"], server["nbma"]) == ("registered", str(HUB_NBMA)), spoke.name
-            assert spoke.neighbours == {HUB: HUB_NBMA}
+            servers = spoke.agent.nhs(self.network.now)
+            assert [each["protocol"] for each in servers] == [str(each) for each in spoke.static_maps]
+            for server in servers:
+                assert (server["state"], server["nbma"]) == ("registered", str(HUB_NBMA)), spoke.name
+            assert spoke.neighbours == spoke.static_maps
+            assert set(spoke.neighbours.values()) == {HUB_NBMA}
             assert spoke.multicast == {HUB_NBMA}
 
     # --- what happens ---------------------------------------------------------------------------
@@ -130,10 +136,11 @@ class Cloud:
         self.run(seconds)
 
 
-def cloud(seed: int, spokes: int, conditions: Conditions | None = None, *, unique: bool = False) -> Cloud:
+def cloud(seed: int, spokes: int, conditions: Conditions | None = None, *, unique: bool = False,
+          dual_stack: bool = False) -> Cloud:  # fmt: skip
     """A hub that is up, and spokes that come up in the first second."""
     network = Network(seed, conditions or Conditions())
-    hub = Router("hub", _config(HUB, map_multicast_dynamic=True), network)
+    hub = Router("hub", _config(HUB, map_multicast_dynamic=True, dual_stack=dual_stack), network)
     hub.start(HUB_NBMA)
     made = Cloud(network, hub, [])
     for number in range(spokes):
@@ -143,6 +150,7 @@ def cloud(seed: int, spokes: int, conditions: Conditions | None = None, *, uniqu
             nhs=(HUB,),
             static_maps=((HUB, HUB_NBMA),),
             map_multicast=(HUB_NBMA,),
+            dual_stack=dual_stack,
         )
         spoke = Router(f"spoke-{number}", config, network)
         made.spokes.append(spoke)
@@ -151,8 +159,21 @@ def cloud(seed: int, spokes: int, conditions: Conditions | None = None, *, uniqu
     return made
 
 
+def _overlays(address: IPv4Address, *, hub: bool) -> tuple[Overlay, ...]:
+    number, first = int(address) - int(TUNNEL_NET[0]), int(HUB) - int(TUNNEL_NET[0])
+    return tuple(
+        Overlay(
+            IPv6Interface((subnet + number, 64)),
+            () if hub else (subnet + first,),
+            () if hub else ((subnet + first, HUB_NBMA),),
+        )
+        for subnet in IPV6_SUBNETS
+    )
+
+
 def _config(address: IPv4Address, *, unique: bool = False, map_multicast_dynamic: bool = False,
-            nhs: tuple[IPv4Address, ...] = (), map_multicast: tuple[IPv4Address, ...] = (),
+            dual_stack: bool = False, nhs: tuple[IPv4Address, ...] = (),
+            map_multicast: tuple[IPv4Address, ...] = (),
             static_maps: tuple[tuple[IPv4Address, IPv4Address], ...] = ()) -> TunnelConfig:  # fmt: skip
     return TunnelConfig(
         name="tunnel0",
@@ -168,4 +189,5 @@ def _config(address: IPv4Address, *, unique: bool = False, map_multicast_dynamic
         static_maps=static_maps,
         map_multicast=map_multicast,
         map_multicast_dynamic=map_multicast_dynamic,
+        overlays=_overlays(address, hub=not nhs) if dual_stack else (),
     )

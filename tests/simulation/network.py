@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.actions import (
     Action,
     ChangeMulticastPeers,
@@ -58,13 +59,13 @@ class Router:
     alive: bool = False
     life: int = 0
     """Grows with each crash: what was under way for an earlier life is void."""
-    neighbours: dict[IPv4Address, IPv4Address] = field(default_factory=dict)
+    neighbours: dict[IpAddress, IPv4Address] = field(default_factory=dict)
     multicast: set[IPv4Address] = field(default_factory=set)
-    asked: Counter[IPv4Address] = field(default_factory=Counter)
+    asked: Counter[IpAddress] = field(default_factory=Counter)
     """Protocol addresses whose neighbour the kernel still thinks about."""
     verdict_at: float = 0.0
     """When the last verdict comes; a kernel answers in the order in which it was asked."""
-    saved: dict[IPv4Address, Binding] = field(default_factory=dict)
+    saved: dict[IpAddress, Binding] = field(default_factory=dict)
     """The state file: the newest word on each dynamic binding."""
     last_id: int | None = None
     unchecked: int = 0
@@ -75,9 +76,19 @@ class Router:
     _timer: float | None = None
 
     @property
-    def protocol(self) -> IPv4Address:
-        """Its address in the tunnel."""
+    def protocol(self) -> IpAddress:
+        """Its (first) address in the tunnel."""
         return self.config.address.ip
+
+    @property
+    def protocols(self) -> tuple[IpAddress, ...]:
+        """Its addresses in the tunnel, of every family."""
+        return tuple(part.address.ip for part in self.config.parts())
+
+    @property
+    def static_maps(self) -> dict[IpAddress, IPv4Address]:
+        """Of every family."""
+        return {protocol: nbma for part in self.config.parts() for protocol, nbma in part.static_maps}
 
     def start(self, nbma: IPv4Address) -> None:
         """The router boots: a new agent, an empty kernel."""
@@ -95,7 +106,7 @@ class Router:
         saved = Saved(self.last_id, tuple(self.saved.values()))
         self.carry_out(self.agent.restore(saved, self.network.now))
         wanted = {binding.protocol: binding.nbma for binding in saved.bindings}
-        for protocol in self.neighbours.keys() - dict(self.config.static_maps).keys() - wanted.keys():
+        for protocol in self.neighbours.keys() - self.static_maps.keys() - wanted.keys():
             del self.neighbours[protocol]
         self.neighbours |= wanted
         # The shell's set is empty at first, and gets all that the core has.

@@ -324,3 +324,14 @@ def test_the_port_is_kept() -> None:
 
     port: Backend = NetnsBackend("/")  # mypy compares the signatures
     assert port.name == "netns"
+
+
+def test_a_command_that_starts_no_lab_looks_for_no_root_file_system(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def find() -> str:
+        asked.append("root")
+        return "/"
+
+    assert asyncio.run(NetnsBackend(find).nodes("no-such-lab")) == ()
+    assert asked == []

@@ -61,10 +61,6 @@ def test_a_ping_that_is_lost_when_it_ends_fails(monkeypatch: pytest.MonkeyPatch)
     assert [r.passed for r in run(monkeypatch, [PEER, HUB], received=4)] == [True, True, False]
 
 
-@pytest.mark.parametrize(("received", "passed"), [(4, True), (3, False)])
-def test_with_ipsec_the_one_on_its_way_may_be_lost(
-    monkeypatch: pytest.MonkeyPatch, received: int, passed: bool
-) -> None:
-    results = run(monkeypatch, [PEER, HUB], received, bundled("ipsec-phase-3"))
-    assert [r.passed for r in results] == [True, True, passed]
-    assert results[-1].expected == "at least 4 of 5 pings answered after it"
+def test_with_ipsec_no_ping_may_be_lost_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = run(monkeypatch, [PEER, HUB], 4, bundled("ipsec-phase-3"))
+    assert [r.passed for r in results] == [True, True, False]

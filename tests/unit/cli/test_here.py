@@ -14,7 +14,9 @@ from dmvpn_lab import __main__, host
 from dmvpn_lab.__main__ import WITH_THE_NODES
 from dmvpn_lab.cli.app import app
 from dmvpn_lab.host import Fact
+from dmvpn_lab.machine import vm
 from dmvpn_lab.spec.reference import json_schema
+from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run
 
 NEED_NO_LAB = {"image", "render", "doctor", "machine", "schema"}
@@ -71,6 +73,7 @@ def test_each_command_has_its_place() -> None:
         (["up"], False),
         (["verify", "--json"], False),
         (["graph"], False),
+        (["up", "--check", "nonsense"], True),
         (["run", "--list"], True),
         (["run", "new-address"], False),
         (["workshop", "check", "01"], True),
@@ -127,6 +130,38 @@ def test_without_root_no_machine_is_started(
     assert capsys.readouterr().err == (
         "dmvpn-lab: labs need root\n  what to do: run the same command with sudo\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (
+            ["up", "hub-and-spok"],
+            "there is no topology 'hub-and-spok'\n  what to do: did you mean hub-and-spoke?",
+        ),
+        (["up", "--backend", "dokcer"], "unknown backend 'dokcer'"),
+        (["up", "--node-filter", "hub,spoke-z"], "'spoke-z' is no router of hub-and-spoke"),
+        (["up", "--bakend", "docker"], "No such option: --bakend"),
+    ],
+)
+def test_what_is_wrong_with_up_is_told_before_any_machine_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
+    monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
+    monkeypatch.setattr(__main__, "_machine_runs", lambda: False)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(vm, "ensure", lambda _steps: pytest.fail("a machine is started"))
+    assert __main__.run(argv) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_check_says_what_would_run_and_starts_nothing(run: Run, recorder: Recorder) -> None:
+    said = run("up", "--check", "--node-filter", "hub,spoke-a")
+    assert said.code == 0
+    assert "left out: spoke-b, host-2" in said.err
+    assert "hub-and-spoke: 5 nodes, 4 links, on netns" in said.err
+    assert recorder.done == []
 
 
 def test_the_decision_where_to_run_imports_nothing_heavy() -> None:

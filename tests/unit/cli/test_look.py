@@ -15,7 +15,7 @@ from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.agents import ACCEPTED, beside, saying
 from tests.unit.backends.recorder import Recorder
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import Run, remembered
 
 ENTRY: NhrpEntry = {
     "interface": "tunnel0",
@@ -158,3 +158,17 @@ def test_events_of_all_routers_are_in_the_order_of_time(run: Run, deck: Plan, re
     assert lines[0].split()[0].endswith(":00.250")
     assert lines[0].endswith("interface=tunnel0 nhs=10.0.0.1")
     assert documents[0] == {"node": "spoke-a", **SENT}
+
+
+def test_the_sas_of_a_router_without_ipsec_are_refused_with_what_to_do(run: Run, deck: Plan) -> None:
+    done = run("show", "hub", "ipsec")
+    assert done.code != 0
+    assert "hub's tunnels have no IPsec" in done.err
+    assert "ipsec:" in done.err
+
+
+def test_a_protected_router_without_an_sa_says_so_and_where_to_look(run: Run, recorder: Recorder) -> None:
+    remembered("ipsec")
+    with agent(recorder, "hub", {"v": 1, "id": 1, "ok": True, "result": []}):
+        assert run("show", "hub", "ipsec").out == "hub has no SA; what is wrong: dmvpn-lab diagnose\n"
+        assert json.loads(run("show", "hub", "ipsec", "--json").out) == []

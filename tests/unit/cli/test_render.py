@@ -40,6 +40,14 @@ def test_a_directory_for_containerlab_says_how_it_is_deployed_and_adopted(run: R
     assert (tmp_path / "lab" / "topology.yml").is_file()
 
 
+@pytest.mark.parametrize("command", ["render --output {}/lab phase-1", "graph --output {}/x.svg phase-1"])
+def test_a_place_that_cannot_be_written_is_told_in_a_line(run: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    said = run(*command.format(tmp_path / "file").split())
+    assert said.code == 3
+    assert f"cannot write {tmp_path / 'file'}" in said.err
+
+
 @pytest.mark.parametrize("backend", ["netns", "docker"])
 def test_other_backends_refuse_it_and_say_what_to_do(run: Run, tmp_path: Path, backend: str) -> None:
     mixed(tmp_path, spoke=C8000V)

@@ -172,6 +172,35 @@ def test_a_hub_has_no_servers_and_says_so() -> None:
     assert "IPv4 NHS" not in dmvpn.text([tunnel], detail=True)
 
 
+IPV6 = """\
+
+Interface: tunnel0, IPv6 NHRP Details
+Type:Spoke, Total NBMA Peers (v4/v6): 1/0
+    1.Peer NBMA Address: 172.16.2.1
+        Tunnel IPv6 Address: 2001:db8::12
+        IPv6 Target Network: 2001:db8::12/128
+        # Ent: 2, Status: UP, UpDn Time: 00:00:32, Cache Attrib: D
+    2.Peer NBMA Address: 172.16.2.1
+        Tunnel IPv6 Address: fe80::12
+        IPv6 Target Network: fe80::12/128
+        # Ent: 0, Status: UP, UpDn Time: 00:00:32, Cache Attrib: D"""
+
+
+def test_ipv6_has_a_section_of_its_own_in_ioss_layout() -> None:
+    further = [
+        {**OTHER, "protocol": each, "via": each, "prefix_length": 128, "flags": ["resolved"]}
+        for each in ("2001:db8::12", "fe80::12")
+    ]
+    server = {**SERVER, "protocol": "2001:db8::1"}
+    (tunnel,) = dmvpn.dmvpn(
+        ANSWERS["status"], [*map(dict, ANSWERS["nhrp"]), *further], [dict(SERVER), server]
+    )
+    assert dmvpn.text([tunnel], detail=False) == f"{dmvpn.LEGEND}\n\n{BRIEF}{IPV6}"
+    detail = dmvpn.text([tunnel], detail=True)
+    assert detail.endswith(IPV6)
+    assert "\nIPv6 NHS:\n2001:db8::1     RE priority = 1 cluster = 0\n" in detail
+
+
 @pytest.mark.parametrize("words", [("nhrp", "detail", "nhs"), ("dmvpn", "brief"), ("nhs", "detail")])
 def test_what_no_show_has_is_told(run: Run, deck: Plan, words: tuple[str, ...]) -> None:
     said = run("show", "spoke-a", *words)

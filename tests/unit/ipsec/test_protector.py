@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dmvpn_lab.ipsec.actions import Action, Ask, DeleteStates, PeerLost, PeerSecured, StateId, Tell
+from dmvpn_lab.ipsec.actions import Action, Ask, Count, DeleteStates, PeerLost, PeerSecured, StateId, Tell
 from dmvpn_lab.ipsec.config import IpsecConfig, Secret
+from dmvpn_lab.ipsec.linger import LINGER_S
 from dmvpn_lab.ipsec.protector import (
     CALL_BACK_S,
     CONFLICT_S,
@@ -279,15 +280,59 @@ def test_an_address_that_passes_from_one_spoke_to_another_is_no_conflict() -> No
     assert made.tick(1.5 + CONFLICT_S) == []
 
 
-def test_a_peer_that_is_not_needed_any_more_is_ended_with_a_word_to_it() -> None:
+def lingering(ike_id: str = "7") -> Protector:
+    """A spoke with an SA that it began, and that it does not need any more since 2.0."""
     made = spoke()
-    made.child_up(replace(CHILD, ike_id="7", initiated=True), 1.0)
-    end, unload = made.peers_changed(frozenset(), 2.0)
+    made.child_up(replace(CHILD, ike_id=ike_id, initiated=True), 1.0)
+    assert commands(made.peers_changed(frozenset(), 2.0)) == ["unload-conn"]
+    return made
+
+
+def test_a_peer_that_is_not_needed_any_more_is_ended_with_a_word_to_it_once_it_is_silent() -> None:
+    made = lingering()
+    assert made.tick(2.0) == [Count(frozenset({HUB}))]
+    assert made.counted({HUB: 40}) == []
+    assert made.deadline() == 2.0 + LINGER_S
+    assert made.tick(2.0 + LINGER_S) == [Count(frozenset({HUB}))]
+    (end,) = made.counted({HUB: 40})
     assert isinstance(end, Ask)
     assert (end.command, end.message["ike-id"]) == ("terminate", "7")
     assert "force" not in end.message
-    assert commands([unload]) == ["unload-conn"]
-    assert "initiate" not in commands(made.child_down(1, 2.1))
+    assert made.deadline() is None
+    assert "initiate" not in commands(made.child_down(1, 5.1))
+
+
+def test_an_sa_in_which_the_peer_still_sends_lingers_on() -> None:
+    made = lingering()
+    now = 2.0
+    for received in range(40, 50):
+        assert made.tick(now) == [Count(frozenset({HUB}))]
+        assert made.counted({HUB: received}) == []
+        now += LINGER_S
+    assert made.deadline() == now
+
+
+def test_a_peer_that_is_needed_again_while_its_sa_lingers_keeps_it() -> None:
+    made = lingering()
+    made.tick(2.0)
+    made.counted({HUB: 40})
+    assert commands(made.peers_changed(frozenset({HUB}), 3.0)) == ["load-conn"]
+    assert made.deadline() is None
+    assert made.tick(2.0 + LINGER_S) == []
+
+
+def test_a_lingering_sa_that_the_peer_ends_itself_is_looked_at_no_more() -> None:
+    made = lingering()
+    made.child_down(1, 2.5)
+    assert made.deadline() is None
+
+
+def test_a_lingering_sa_is_forgotten_with_the_address_that_it_was_made_from() -> None:
+    made = lingering()
+    (end,) = made.source_changed(MOVED, 2.5)
+    assert isinstance(end, Ask)
+    assert end.message["ike"] == "peer-172.17.0.1"
+    assert made.deadline() is None
 
 
 def test_a_negotiation_with_a_peer_that_is_not_needed_any_more_is_given_up() -> None:
@@ -303,10 +348,11 @@ def test_what_a_peer_began_itself_it_ends_itself() -> None:
 
 
 def test_an_ike_sa_with_new_keys_is_ended_by_its_new_number() -> None:
-    made = spoke()
-    made.child_up(replace(CHILD, ike_id="7", initiated=True), 1.0)
+    made = lingering()
     made.ike_rekeyed("7", "8")
-    end, _unload = made.peers_changed(frozenset(), 2.0)
+    made.tick(2.0)
+    made.counted({HUB: 40})
+    (end,) = made.counted({HUB: 40})
     assert isinstance(end, Ask)
     assert end.message["ike-id"] == "8"
 

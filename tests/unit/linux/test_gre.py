@@ -13,7 +13,7 @@ IFLAGS, OFLAGS, IKEY, OKEY, LOCAL_AT, REMOTE_AT, TTL, PMTUDISC = 2, 3, 4, 5, 6, 
 
 
 def gre(key: int | None = 1, remote: IPv4Address | None = None) -> Gre:
-    return Gre("tunnel0", key, remote, IPv4Interface("10.0.0.11/24"), 1400)
+    return Gre("tunnel0", key, remote, (IPv4Interface("10.0.0.11/24"),), 1400)
 
 
 def test_a_key_goes_both_ways_in_network_byte_order() -> None:

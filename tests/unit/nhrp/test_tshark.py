@@ -35,6 +35,7 @@ from tests.unit.nhrp.builders import (
     request,
     spoke_config,
 )
+from tests.unit.nhrp.test_dual_stack import OTHER_6, SPOKE_6, dual_hub, dual_spoke, question, request_6
 from tests.vectors import cisco
 
 SECRET = (authentication("secret"),)
@@ -44,6 +45,8 @@ FIELDS = (
     "_ws.expert.message",
     "_ws.malformed",
     "nhrp.hdr.chksum.status",
+    "nhrp.hdr.pro.type",
+    "nhrp.src.prot.addr_bytes",
     "nhrp.dst.prot.addr",
     "nhrp.code",
     "nhrp.err.code",
@@ -60,6 +63,12 @@ def sent(actions: list[Action]) -> bytes:
 def first_request(**changes: object) -> bytes:
     """What a spoke sends when its tunnel comes up."""
     return sent(agent(spoke_config(**changes)).source_changed(TUNNEL, SPOKE_NBMA, 0.0))
+
+
+def sent_6() -> list[bytes]:
+    """What a spoke with both families sends when its tunnel comes up."""
+    done = dual_spoke().source_changed(TUNNEL, SPOKE_NBMA, 0.0)
+    return [action.data for action in done if isinstance(action, SendPacket)]
 
 
 def resolution(wanted: IPv4Address, flags: int = 0xC800) -> Packet:
@@ -117,6 +126,14 @@ AT_WORK: dict[str, Callable[[], bytes]] = {
     "error indication, code 1": lambda: sent(deliver(closed(), STRANGE)),
 }
 """Every kind of packet that an agent sends."""
+OF_IPV6: dict[str, Callable[[], bytes]] = {
+    "IPv6: registration request": lambda: sent_6()[1],
+    "IPv6: registration request, link-local": lambda: sent_6()[2],
+    "IPv6: registration reply": lambda: sent(deliver(dual_hub(), request_6())),
+    "IPv6: resolution reply": lambda: sent(deliver(dual_hub(), question(OTHER_6), OTHER_NBMA)),
+    "IPv6: error indication": lambda: sent(deliver(dual_hub(), request_6(hop_count=0))),
+}
+"""The same of a dual stack: the protocol type is 0x86DD, and the NBMA addresses are IPv4."""
 FROM_THE_CODEC: dict[str, Callable[[], bytes]] = {
     "resolution request": lambda: encode(resolution(SPOKE)),
     "purge request": lambda: encode(purge()),
@@ -125,7 +142,7 @@ FROM_THE_CODEC: dict[str, Callable[[], bytes]] = {
     "all extensions": lambda: encode(everything()),
 }
 """The packet types that an agent reads and does not send, and all the parts at once."""
-SOUND = AT_WORK | FROM_THE_CODEC
+SOUND = AT_WORK | OF_IPV6 | FROM_THE_CODEC
 BROKEN: dict[str, Callable[[], bytes]] = {
     "cut": lambda: SOUND["registration reply, success"]()[:-20],
     "wrong checksum": lambda: SOUND["purge reply"]()[:12] + bytes(2) + SOUND["purge reply"]()[14:],
@@ -172,6 +189,12 @@ def test_tshark_has_no_complaint(name: str, dissected: dict[str, Dissection]) ->
     assert found.complaint() == ""
     assert found.fields["frame.protocols"].startswith("ip:gre:nhrp")
     assert int(found.fields["nhrp.hdr.op.type"]) == SOUND[name]()[17]
+
+
+def test_tshark_reads_the_addresses_of_an_ipv6_request(dissected: dict[str, Dissection]) -> None:
+    found = dissected["IPv6: registration request"].fields
+    assert found["nhrp.hdr.pro.type"] == "0x86dd"
+    assert found["nhrp.src.prot.addr_bytes"] == SPOKE_6.packed.hex()
 
 
 @pytest.mark.parametrize("name", BROKEN)

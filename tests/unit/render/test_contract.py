@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from dmvpn_lab.daemon import config as agent_config
-from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.config import Overlay, TunnelConfig
 from dmvpn_lab.node import config as node_config
 from dmvpn_lab.node.config import NodeConfig
 from dmvpn_lab.render import agent, dhcp, node
@@ -59,6 +59,10 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
             shortcut=cloud.phase == 3 and planned.role == "spoke",
             protected=cloud.ipsec is not None,
             owners=_owners(plan, planned) if planned.role == "hub" else None,
+            overlays=tuple(
+                Overlay(o.address, o.nhs, tuple((m.protocol, m.nbma) for m in o.static_maps))
+                for o in planned.overlays
+            ),
         )
 
 
@@ -78,7 +82,7 @@ def test_the_first_process_reads_each_node_as_planned(name: str, each: NodePlan)
         (i.name, i.mac, i.mtu) for i in each.interfaces
     ]
     assert [i.addresses for i in read.interfaces] == [
-        () if i.dhcp else (str(i.address),) for i in each.interfaces
+        () if i.dhcp else tuple(map(str, i.addresses())) for i in each.interfaces
     ]
     assert read.routes == tuple((str(r.destination), str(r.via)) for r in each.routes)
     assert read.agent == (each.kind == "router")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -11,6 +11,7 @@ from dmvpn_lab.routing.bgp import Bgp, configuration
 from tests.unit.spec.labs import bundled, plan
 
 FRR_10_3 = """{
+"ipv4Unicast":{
   "routerId":"10.0.0.1",
   "as":65000,
   "vrfName":"default",
@@ -35,9 +36,16 @@ FRR_10_3 = """{
     }
   },
   "totalPeers":2
+},
+"ipv6Unicast":{
+  "peers":{
+    "2001:db8::11":{"remoteAs":65000, "state":"Established", "peerState":"OK", "idType":"ipv6"}
+  },
+  "totalPeers":1
+}
 }
 """
-"""The deck's hub, `show bgp ipv4 unicast summary json` of FRR 10.3, shortened; the second peer's state
+"""The deck's hub with IPv6, `show bgp summary json` of FRR 10.3, shortened; the second peer's state
 was set back."""
 
 HUB = """\
@@ -76,13 +84,45 @@ def test_peers_are_read_as_frr_prints_them() -> None:
     assert Bgp().parse(FRR_10_3) == (
         Adjacency(IPv4Address("10.0.0.11"), "Established", True),
         Adjacency(IPv4Address("10.0.0.12"), "Connect", False),
+        Adjacency(IPv6Address("2001:db8::11"), "Established", True),
     )
 
 
-@pytest.mark.parametrize("output", ["", "[]", "% BGP instance not found", '{"peers": {"10.0.0.1": {}}}'])
+@pytest.mark.parametrize(
+    "output", ["", "[]", "% BGP instance not found", '{"ipv4Unicast": {"peers": {"10.0.0.1": {}}}}']
+)
 def test_what_is_no_list_of_peers_is_a_value_error(output: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Bgp().parse(output)
+
+
+IPV6_SPOKE = """\
+ neighbor 10.0.0.1 remote-as 65000
+ neighbor 10.0.0.1 timers 5 15
+ neighbor 10.0.0.1 timers connect 5
+ neighbor 2001:db8::1 remote-as 65000
+ neighbor 2001:db8::1 timers 5 15
+ neighbor 2001:db8::1 timers connect 5
+ address-family ipv4 unicast
+  network 192.168.1.0/24
+  neighbor 10.0.0.1 activate
+ exit-address-family
+ address-family ipv6 unicast
+  network 2001:db8:101::/64
+  neighbor 2001:db8::1 activate
+ exit-address-family
+!
+"""
+
+
+def test_ipv6_has_sessions_of_its_own_between_ipv6_tunnel_addresses() -> None:
+    lab = bundled("ipv6")
+    assert configuration(lab, lab.node("spoke-a")).endswith(IPV6_SPOKE)
+    hub = configuration(lab, lab.node("hub"))
+    assert " bgp listen range 2001:db8::/64 peer-group dmvpn-ipv6\n" in hub
+    assert (
+        " address-family ipv6 unicast\n  network 2001:db8:100::/64\n  neighbor dmvpn-ipv6 activate\n" in hub
+    )
 
 
 def test_the_hub_reflects_routes_to_whoever_comes_from_the_tunnel_subnet() -> None:
