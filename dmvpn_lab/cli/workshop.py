@@ -13,7 +13,7 @@ from rich.text import Text
 from dmvpn_lab import controller
 from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import Json
-from dmvpn_lab.errors import EXIT_CHECK_FAILED, LabError, UsageError
+from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_OK, LabError, UsageError
 from dmvpn_lab.workshop import load, progress
 from dmvpn_lab.workshop.load import Loaded
 from dmvpn_lab.workshop.model import command
@@ -145,8 +145,11 @@ def _entry(loaded: Loaded) -> progress.Entry:
 
 
 def _runs(loaded: Loaded) -> bool:
-    """Asked where labs run, quietly."""
-    return _quiet(["workshop", "running", loaded.name]) == 0
+    """Asked where labs run, quietly. Ends the command when that cannot be told, or is interrupted."""
+    code = _quiet(["workshop", "running", loaded.name])
+    if code not in (EXIT_OK, EXIT_CHECK_FAILED):
+        raise typer.Exit(code)
+    return code == EXIT_OK
 
 
 def _do(argv: list[str]) -> None:
