@@ -14,7 +14,7 @@ from dmvpn_lab.host import can_run_labs
 COMPLETE = "_DMVPN_LAB_COMPLETE"
 WITH_THE_NODES = frozenset(
     {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
-     "pytest", "adopt", "logs", "capture", "graph", "run"}
+     "pytest", "adopt", "logs", "capture", "graph", "run", "workshop"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
 STARTS = frozenset({"up", "pytest", "adopt", "run"})
@@ -54,6 +54,8 @@ def _runs_here(argv: list[str]) -> bool:
     words = argv[: argv.index("--")] if "--" in argv else argv
     if not words or "--help" in words or words[0] not in WITH_THE_NODES or words[:2] == ["run", "--list"]:
         return True
+    if words[0] == "workshop" and words[1:2] not in (["observe"], ["running"]):
+        return True  # it keeps the learner's progress here, and hands the rest over by itself
     if words[0] == "up" and CHECK in words:
         return True
     if words[0] == "graph" and _names_a_topology(words[1:]):

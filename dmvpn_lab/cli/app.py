@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from dmvpn_lab import __version__
-from dmvpn_lab.cli import diagnose, doctor, image, inject, lab, look, machine, render, run, schema, see, suite
+from dmvpn_lab.cli import (
+    diagnose,
+    doctor,
+    image,
+    inject,
+    lab,
+    look,
+    machine,
+    render,
+    run,
+    schema,
+    see,
+    suite,
+    workshop,
+)
 from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
 
 EPILOG = (
@@ -43,6 +57,7 @@ app.command()(schema.schema)
 app.command()(render.render)
 app.command()(render.adopt)
 app.command()(run.run)
+app.add_typer(workshop.app, name="workshop")
 app.command("pytest", context_settings={"ignore_unknown_options": True})(suite.pytest_)
 
 

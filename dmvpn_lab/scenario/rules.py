@@ -81,7 +81,7 @@ def _parts(scenario: Scenario, plan: Plan) -> Iterator[Finding]:
                 yield from _router(plan, step.clear, (*path, "clear"))
             case model.Expect() | model.Settle() | model.Absent() | model.Hold():
                 word = str(step_word(step))
-                yield from _condition(getattr(step, word), plan, (*path, word))
+                yield from condition(getattr(step, word), plan, (*path, word))
 
 
 def _inject(step: model.Inject, plan: Plan, path: Path_) -> Iterator[Finding]:
@@ -104,28 +104,29 @@ def _inject(step: model.Inject, plan: Plan, path: Path_) -> Iterator[Finding]:
         yield (*path, "swap"), f"there is no {step.options['swap']!r} to swap with", None
 
 
-def _condition(condition: Condition, plan: Plan, path: Path_) -> Iterator[Finding]:
-    match condition:
+def condition(wanted: Condition, plan: Plan, path: Path_) -> Iterator[Finding]:
+    """What is wrong with a condition on a topology."""
+    match wanted:
         case model.EventHappened():
-            yield from _known("event", condition.event, answers.EVENTS, (*path, "event"))
-            if condition.node is not None:
-                yield from _router(plan, condition.node, (*path, "node"))
+            yield from _known("event", wanted.event, answers.EVENTS, (*path, "event"))
+            if wanted.node is not None:
+                yield from _router(plan, wanted.node, (*path, "node"))
         case model.CheckPasses():
-            yield from _known("check", condition.check, [c.name for c in checks.ALL], (*path, "check"))
-            if condition.node is not None:
-                yield from _node(plan, condition.node, (*path, "node"))
+            yield from _known("check", wanted.check, [c.name for c in checks.ALL], (*path, "check"))
+            if wanted.node is not None:
+                yield from _node(plan, wanted.node, (*path, "node"))
         case model.EntryExists():
-            yield from _router(plan, condition.node, (*path, "node"))
-            yield from _known("table", condition.entry, TABLES, (*path, "entry"))
-            columns = getattr(TABLES.get(condition.entry), "__annotations__", condition.has)
-            for name in condition.has:
+            yield from _router(plan, wanted.node, (*path, "node"))
+            yield from _known("table", wanted.entry, TABLES, (*path, "entry"))
+            columns = getattr(TABLES.get(wanted.entry), "__annotations__", wanted.has)
+            for name in wanted.has:
                 yield from _known("column", name, columns, (*path, "has", name))
         case model.PingAnswered():
-            yield from _target(plan, condition.ping, condition.from_, (*path, "ping"), path)
+            yield from _target(plan, wanted.ping, wanted.from_, (*path, "ping"), path)
         case model.PathTaken():
-            yield from _target(plan, condition.path, condition.from_, (*path, "path"), path)
+            yield from _target(plan, wanted.path, wanted.from_, (*path, "path"), path)
         case model.CommandSays():
-            yield from _node(plan, condition.node, (*path, "node"))
+            yield from _node(plan, wanted.node, (*path, "node"))
 
 
 def _target(plan: Plan, target: str, source: str, at: Path_, path: Path_) -> Iterator[Finding]:

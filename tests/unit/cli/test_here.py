@@ -76,6 +76,8 @@ def test_each_command_has_its_place() -> None:
         (["up", "--check", "nonsense"], True),
         (["run", "--list"], True),
         (["run", "new-address"], False),
+        (["workshop", "check", "01"], True),
+        (["workshop", "observe", "01"], False),
         (["graph", "--format", "svg", "--lab", "x", "--output", "x.svg"], False),
         (["graph", "--format=svg", "hub-and-spoke"], True),
         (["graph", "hub-and-spoke", "--output", "x.svg"], True),

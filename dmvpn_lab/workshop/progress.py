@@ -1,0 +1,61 @@
+"""What a learner has done: a JSON file, and the topologies that are worked on."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dmvpn_lab.errors import UsageError
+
+STATES = ("new", "started", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How far one workshop is."""
+
+    state: str = "new"
+    hints: int = 0
+    """How many were read."""
+    solved: bool = False
+    """Whether the solution was run for the learner."""
+
+
+def folder() -> Path:
+    """In the user's state folder (XDG base directories)."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "dmvpn-lab"
+
+
+def topology(name: str) -> Path:
+    """The topology file that a learner edits."""
+    return folder() / "workshops" / name / "topology.yml"
+
+
+def read() -> dict[str, Entry]:
+    """By name of the workshop. Raises UsageError for a file that is damaged."""
+    path = folder() / "workshops.json"
+    if not path.exists():
+        return {}
+    try:
+        return {name: Entry(**entry) for name, entry in json.loads(path.read_text()).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path}: no progress can be read from it: {error}", hint="delete the file"
+        ) from error
+
+
+def write(name: str, entry: Entry) -> None:
+    """Keep one; the others stay. The file is never half written."""
+    everything = {key: asdict(each) for key, each in (read() | {name: entry}).items()}
+    write_whole(folder() / "workshops.json", json.dumps(everything, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, its folder too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
