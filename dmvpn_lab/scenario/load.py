@@ -31,7 +31,7 @@ class Loaded:
 
 def bundled_scenarios() -> Path:
     """`lab/scenarios/` of a checkout, or its copy in an installed wheel."""
-    installed = controller.PACKAGE / "_scenarios"
+    installed = controller.PACKAGE / "_lab" / "scenarios"
     return installed if installed.is_dir() else controller.PACKAGE.parent / "lab" / "scenarios"
 
 
