@@ -45,8 +45,8 @@ def labs_in(port: int, token: str, timeout_s: float = 20.0) -> list[str]:
     """The labs that run there; none when it does not answer."""
     hello = {
         **_greeting(token),
-        "module": None, "argv": ["ls", LABS], "path": [], "cwd": "/run", "directories": [LABS], "outputs": [],
-        "env": {}, "tty": False, "winsize": (24, 80), "files": {},
+        "module": None, "argv": ["ls", LABS], "path": [], "cwd": "/run", "directories": [LABS],
+        "below": None, "outputs": [], "env": {}, "tty": False, "winsize": (24, 80), "files": {},
     }  # fmt: skip
     listed = b""
     try:
@@ -71,7 +71,7 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     manifest = bundle.manifest(module, [*argv, *brought], cwd)
     outputs = bundle.outputs(module, argv, cwd)
-    below = cwd if module is None else None
+    below = cwd if module is None and str(cwd) not in bundle.SYSTEM else None
     hello = {
         **_greeting(token),
         "module": module,
@@ -79,6 +79,7 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
         "path": [str(bundle.PACKAGE.parent)],
         "cwd": str(cwd),
         "directories": [str(Path(file).parent) for file in outputs],
+        "below": None if below is None else str(below),
         "outputs": outputs,
         "env": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
         "tty": interactive,

@@ -210,10 +210,10 @@ def command(connection: socket.socket) -> int:
     os.makedirs(hello["cwd"], exist_ok=True)
     for directory in hello["directories"]:
         os.makedirs(directory, exist_ok=True)
-    before = listing(hello["cwd"], hello["outputs"])
+    before = listing(hello["below"], hello["outputs"])
     child, ends = start(hello)
     code = relay(connection, child, ends)
-    send_written(connection, before, listing(hello["cwd"], hello["outputs"]))
+    send_written(connection, before, listing(hello["below"], hello["outputs"]))
     wire.send_json(connection, Kind.EXIT, {"code": code})
     return 0
 
@@ -264,10 +264,10 @@ def remove_vanished(manifest: dict) -> None:
                 path.unlink()
 
 
-def listing(cwd: str, outputs: list) -> dict:
-    """Path -> (size, mtime_ns) of what a command may have written."""
+def listing(below: str | None, outputs: list) -> dict:
+    """Path -> (size, mtime_ns) of what a command may have written: below a folder, and by name."""
     found = {}
-    for folder, folders, names in os.walk(cwd):
+    for folder, folders, names in os.walk(below) if below is not None else ():
         folders[:] = [n for n in folders if not n.startswith(".") and n != "__pycache__"]
         for name in names:
             note(found, os.path.join(folder, name))
@@ -285,13 +285,16 @@ def note(found: dict, path: str) -> None:
 
 
 def send_written(connection: socket.socket, before: dict, after: dict) -> None:
-    """Send back each file that is new or changed."""
+    """Send back each file that is new or changed. One that is gone again, or grows, is as it was read."""
     changed = [path for path, fact in after.items() if before.get(path) != fact]
     if changed:
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
             for path in changed:
-                archive.add(path, arcname=path, recursive=False)
+                with contextlib.suppress(OSError):
+                    data, member = Path(path).read_bytes(), archive.gettarinfo(path, path)
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
         wire.send_frame(connection, Kind.WRITTEN, buffer.getvalue())
 
 

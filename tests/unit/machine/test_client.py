@@ -77,6 +77,23 @@ def running(
                 yield Resident(connection), process
 
 
+@pytest.mark.parametrize(("module", "asked"), [("dmvpn_lab", False), ("", True)])
+def test_only_a_program_gives_back_what_it_left_in_the_working_folder(
+    tmp_path: Path, module: str, asked: bool
+) -> None:
+    with running(tmp_path, "down", module=module) as (resident, process):
+        assert resident.greet()["below"] == (str(tmp_path) if asked else None)
+        resident.exit(0)
+        assert process.wait(20) == 0
+
+
+def test_a_program_in_a_folder_of_the_system_gives_back_nothing() -> None:
+    with running(Path("/"), "true", module="") as (resident, process):
+        assert resident.greet()["below"] is None
+        resident.exit(0)
+        assert process.wait(20) == 0
+
+
 def test_a_command_crosses_with_all_that_it_needs(tmp_path: Path) -> None:
     (tmp_path / "lab.yml").write_text("lab: x")
     with running(tmp_path, "up", "lab.yml", "--junit", "r.xml") as (resident, process):
