@@ -81,6 +81,7 @@ def test_no_packet_is_lost_when_shortcuts_and_their_agents_end(lab: Lab) -> None
     assert "120 received, 0% packet loss" in said, said
 
 
+@pytest.mark.long
 def test_a_shortcut_that_nobody_uses_ends(lab: Lab) -> None:
     lab.must("host-1", "ping", "-n", "-c", "12", FAR)
     until(lab, "spoke-a", {"192.168.2.0/24": "10.0.0.12"})
