@@ -15,7 +15,6 @@ from ipaddress import IPv4Address
 from dmvpn_lab.address import IpAddress, IpNetwork, addresses_of, network_of
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, FindRoute, InstallShortcut, Notify, RemoveShortcut
-from dmvpn_lab.nhrp.constants import PREFIX_WHOLE
 from dmvpn_lab.nhrp.packet import Packet
 from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.tunnel import Tunnel
@@ -124,7 +123,7 @@ class Shortcuts:
     ) -> list[Action]:
         """A spoke says that it has a prefix: never more than the route that it shortens."""
         config = tunnel.config
-        bits = config.bits if length in (0, PREFIX_WHOLE) else min(length, config.bits)
+        bits = config.bits if config.whole(length) else min(length, config.bits)
         prefix = network_of(wanted, max(bits, parent.prefixlen))
         previous = self._shortcuts.get((tunnel.name, prefix))
         if previous is None and len(self._shortcuts) >= LIMIT:
