@@ -59,7 +59,7 @@ def measure(part: str, *, quick: bool) -> list[Figure]:
         return readdress.measure(2 if quick else 5)
     if part == "adjacency":
         with tempfile.TemporaryDirectory() as folder:
-            return adjacency.measure(Path(folder))
+            return adjacency.measure(Path(folder), 1 if quick else 3)
     if part == "recovery":
         with tempfile.TemporaryDirectory() as folder:
             return recovery.measure(Path(folder), 1 if quick else 3)
