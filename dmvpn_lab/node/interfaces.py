@@ -13,11 +13,8 @@ from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, Netlink, NetlinkEve
 from dmvpn_lab.linux.route import put_route
 from dmvpn_lab.node.config import Interface, NodeConfig
 
-PATIENCE_S = 60.0
-"""How long the cables of a node may take to come."""
 
-
-def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
+def set_up(config: NodeConfig) -> None:
     """Configure every interface, then the routes. Returns when all are there and up.
 
     Raises LabError when an interface does not come, NetlinkError when the kernel refuses one.
@@ -26,7 +23,7 @@ def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
         loopback = find_link(netlink, "lo")
         if loopback is not None:
             set_link(netlink, loopback.index, "lo", flags=IFF_UP)
-        links = _wait_for(netlink, {each.name for each in config.interfaces}, patience_s)
+        links = _wait_for(netlink, {each.name for each in config.interfaces}, config.patience_s)
         for each in config.interfaces:
             _configure(netlink, each, links[each.name])
         for destination, via in config.routes:

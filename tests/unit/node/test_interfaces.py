@@ -85,7 +85,7 @@ def test_an_interface_that_comes_later_is_waited_for_by_event(node: Netns, other
         code = 1
         try:
             with node.entered():
-                set_up(config(ETH1, Interface("eth2", 1500, ())), patience_s=20.0)
+                set_up(config(ETH1, Interface("eth2", 1500, ()), patience_s=20.0))
             code = 0
         finally:
             os._exit(code)
@@ -118,7 +118,7 @@ def test_an_interface_that_does_not_come_is_named_with_what_is_there(node: Netns
         node.entered(),
         pytest.raises(LabError, match=r"no interface eth2, eth3 after 0 s; there are .*eth1"),
     ):
-        set_up(config(ETH1, Interface("eth3", 1500, ()), Interface("eth2", 1500, ())), patience_s=0.2)
+        set_up(config(ETH1, Interface("eth3", 1500, ()), Interface("eth2", 1500, ()), patience_s=0.2))
     assert 0.2 <= time.monotonic() - began < 5.0
 
 
