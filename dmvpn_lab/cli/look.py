@@ -27,7 +27,7 @@ Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
 EIGRP_ROUTES = "88"
 """Protocol number of the agent's routes in the kernel."""
 QUIET_S = 0.3
-"""Without --follow: events come at once from an agent's memory; after this silence they are all."""
+"""Events come at once from an agent's memory; after this silence of all that answer they are all."""
 
 
 def show(
@@ -211,13 +211,16 @@ def events(
 async def _events(lab: RunningLab, follow: bool, json: bool) -> None:
     queue: asyncio.Queue[Event] = asyncio.Queue()
 
-    async def collect(node: str) -> None:
-        async for event in lab.events(node, replay=True):
+    async def collect(node: str, begun: asyncio.Event) -> None:
+        async for event in lab.events(node, replay=True, begun=begun):
             queue.put_nowait(event)
 
+    answering = {router.name: asyncio.Event() for router in lab.plan.agents()}
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(collect(router.name)) for router in lab.plan.agents()]
+            tasks = [group.create_task(collect(*each)) for each in answering.items()]
+            for begun in answering.values():  # a busy host is slow to connect, and silent meanwhile
+                await begun.wait()
             past: list[Event] = []
             try:
                 while True:

@@ -16,6 +16,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from dmvpn_lab.daemon.alarm import Alarm
+from dmvpn_lab.daemon.interfaces import Interfaces
 from dmvpn_lab.daemon.routes import Routes
 from dmvpn_lab.eigrp import views
 from dmvpn_lab.eigrp.actions import Action, InstallRoute, NextHop, Notify, RemoveRoute, Send
@@ -26,8 +27,6 @@ from dmvpn_lab.linux.eigrp_socket import EigrpSocket
 from dmvpn_lab.linux.interface_watch import InterfaceWatch
 from dmvpn_lab.linux.netlink import Netlink
 
-RETRY_S = 1.0
-"""After the kernel refused a socket on an interface that seemed to be there."""
 SETTLE_S = 5.0
 """After the longest hold time: until then the core waits for slow neighbours."""
 Publish = Callable[[str, dict[str, Any]], None]
@@ -35,6 +34,8 @@ Publish = Callable[[str, dict[str, Any]], None]
 
 class Eigrp:
     """Carries out what the speaker decides."""
+
+    name = "EIGRP"
 
     def __init__(
         self,
@@ -44,34 +45,26 @@ class Eigrp:
         publish: Publish,
         log: logging.Logger,
     ) -> None:
-        self._config = config
-        self._netlink = netlink
+        self._configs = {each.name: each for each in config.interfaces}
         self._loop = loop
         self._publish = publish
-        self._log = log
         addresses = {each.name: each.address for each in config.interfaces}
         counters: Counter[str] = Counter()
         self._routes = Routes(netlink, rib.EIGRP, addresses, counters, log)
         self._speaker = Speaker(config, sequence=random.SystemRandom().getrandbits(16),
                                 restarting=bool(self._routes.inherited), counters=counters,
                                 offset_s=time.time() - loop.time())  # fmt: skip
-        self._sockets: dict[str, EigrpSocket] = {}
-        self._indexes: dict[str, int] = {}
         self._alarm = Alarm(loop, self._speaker.deadline, self._tick)
-        self._watch = InterfaceWatch(netlink, addresses)
-        loop.add_reader(self._watch.fileno(), self._interfaces_changed)
+        self._interfaces = Interfaces(InterfaceWatch(netlink, addresses), loop, self, log)
         hold_s = max((each.hold_s for each in config.interfaces), default=0)
         self._settling = loop.call_later(hold_s + SETTLE_S, self._routes.settle)
-        self._refresh(set())
+        self._interfaces.begin()
 
     def close(self) -> None:
         """Stop; routes stay in the kernel."""
         self._settling.cancel()
         self._alarm.cancel()
-        self._loop.remove_reader(self._watch.fileno())
-        self._watch.close()
-        for name in tuple(self._sockets):
-            self._shut(name)
+        self._interfaces.close()
 
     def query(self, name: str) -> Any:
         """The answer to one of the EIGRP queries."""
@@ -90,47 +83,29 @@ class Eigrp:
 
     # --- interfaces -----------------------------------------------------------------------------------
 
-    def _interfaces_changed(self) -> None:
-        self._refresh(self._watch.read())
+    def open(self, name: str, index: int) -> EigrpSocket | None:
+        """On a passive interface nothing is spoken. Raises OSError."""
+        config = self._configs[name]
+        return None if config.passive else EigrpSocket(name, index, config.address.ip)
 
-    def _refresh(self, interrupted: set[str]) -> None:
-        """Open and shut what came and went."""
-        usable = self._watch.usable()
-        for name, index in tuple(self._indexes.items()):
-            if name in interrupted or usable.get(name) != index:
-                self._shut(name)
-                del self._indexes[name]
-                self._carry_out(self._speaker.interface_down(name, self._loop.time()))
-        for config in self._config.interfaces:
-            if config.name not in usable or config.name in self._indexes:
-                continue
-            index = usable[config.name]
-            try:
-                if not config.passive:
-                    self._open(config.name, EigrpSocket(config.name, index, config.address.ip))
-            except OSError as error:  # gone again; or the kernel is short of something
-                self._log.error("%s: no EIGRP: %s", config.name, error)
-                self._loop.call_later(RETRY_S, self._refresh, set())
-                continue
-            self._indexes[config.name] = index
-            self._carry_out(self._speaker.interface_up(config.name, self._loop.time()))
+    def came(self, name: str) -> None:
+        """An interface carries packets."""
+        self._carry_out(self._speaker.interface_up(name, self._loop.time()))
+
+    def went(self, name: str) -> None:
+        """An interface does not any more."""
+        self._carry_out(self._speaker.interface_down(name, self._loop.time()))
+
+    def settled(self) -> None:
+        """All of that has been told."""
         self._alarm.set()
-
-    def _open(self, name: str, sock: EigrpSocket) -> None:
-        self._sockets[name] = sock
-        self._loop.add_reader(sock.fileno(), self._receive, name)
-
-    def _shut(self, name: str) -> None:
-        sock = self._sockets.pop(name, None)
-        if sock is not None:
-            self._loop.remove_reader(sock.fileno())
-            sock.close()
 
     # --- packets, time, actions -----------------------------------------------------------------------
 
-    def _receive(self, name: str) -> None:
+    def receive(self, name: str) -> None:
+        """There are packets."""
         now = self._loop.time()
-        for data, source in self._sockets[name].receive():
+        for data, source in self._interfaces.sockets[name].receive():
             self._carry_out(self._speaker.receive(name, data, source, now))
         self._alarm.set()
 
@@ -151,7 +126,7 @@ class Eigrp:
 
     def _send(self, send: Send) -> None:
         """Send; what the kernel does not take now is counted, the core sends again."""
-        sock = self._sockets.get(send.interface)
+        sock = self._interfaces.sockets.get(send.interface)
         try:
             if sock is not None:
                 sock.send(send.data, send.destination)
@@ -159,6 +134,7 @@ class Eigrp:
             self._speaker.counters["send-failed"] += 1
 
     def _install(self, prefix: IPv4Network, hops: tuple[NextHop, ...]) -> None:
-        ways = [(self._indexes[hop.interface], hop.gateway) for hop in hops if hop.interface in self._indexes]
+        indexes = self._interfaces.indexes
+        ways = [(indexes[hop.interface], hop.gateway) for hop in hops if hop.interface in indexes]
         if ways or not hops:
             self._routes.put(prefix, ways)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
 import socket
+from collections.abc import Callable
 
 from dmvpn_lab.daemon.port import Port
 from dmvpn_lab.linux import shortcut_route
@@ -19,6 +21,9 @@ from dmvpn_lab.nhrp.route import Route
 
 NFLOG_GROUP = 0x2001
 """Of the rule in `render/nft.py`."""
+AGAIN_S = 0.5
+"""After an event of the routes they are looked at once more: the kernel tells of a removal before it removes
+(`fib_table_delete`), and on a busy host it may be a while until it has."""
 
 
 class Phase3:
@@ -31,12 +36,28 @@ class Phase3:
         self.log_socket = Nflog(NFLOG_GROUP) if any(each.redirect for each in tunnels) else None
         self.watch: RouteWatch | None = None
         """Readable when routes changed; None without shortcuts."""
+        self._again: asyncio.TimerHandle | None = None
         if any(each.shortcut for each in tunnels):
             ipv6 = any(part.address.version == 6 for each in tunnels for part in each.parts())
             shortcut_route.begin(netlink)
             if ipv6:
                 shortcut_route.begin(netlink, socket.AF_INET6)
             self.watch = RouteWatch(ipv6=ipv6)
+
+    def follow(self, loop: asyncio.AbstractEventLoop, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever routes did, and once more a moment later; never without shortcuts."""
+        watch = self.watch
+        if watch is None:
+            return
+
+        def told() -> None:
+            watch.drain()
+            changed()
+            if self._again is not None:
+                self._again.cancel()
+            self._again = loop.call_later(AGAIN_S, changed)
+
+        loop.add_reader(watch.fileno(), told)
 
     def find(self, action: FindRoute) -> Route | None:
         """What the main table says."""
@@ -62,6 +83,8 @@ class Phase3:
 
     def close(self) -> None:
         """Close the sockets; shortcuts stay until the next agent begins."""
+        if self._again is not None:
+            self._again.cancel()
         for each in (self.log_socket, self.watch):
             if each is not None:
                 each.close()

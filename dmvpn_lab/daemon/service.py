@@ -92,8 +92,7 @@ class Service:
             self._loop.add_reader(self._questions.fileno(), self._neighbours_wanted)
         if self._phase_3.log_socket is not None:
             self._loop.add_reader(self._phase_3.log_socket.fileno(), self._forwarded)
-        if self._phase_3.watch is not None:
-            self._loop.add_reader(self._phase_3.watch.fileno(), self._parents_changed)
+        self._phase_3.follow(self._loop, self._parents_changed)
         await self._control.open(self._config.control)
         if self._protection is not None:
             self._protection.open(self._loop)
@@ -289,8 +288,6 @@ class Service:
 
     def _parents_changed(self) -> None:
         """Routes changed, perhaps such as shortcuts shorten."""
-        assert self._phase_3.watch is not None
-        self._phase_3.watch.drain()
         self._carry_out(self._agent.routes_changed())
         self._alarm.set()
 

@@ -46,6 +46,17 @@ class Frr:
     def show(self, command: str) -> str:
         return self.netns.run("vtysh", "-N", self._space, "-d", self._name, "-c", f"show ip eigrp {command}")
 
+    def configure(self, *commands: str) -> None:
+        """Commands of configuration mode, while the daemon runs; fails when it refuses one."""
+        words = [word for each in ("configure terminal", *commands) for word in ("-c", each)]
+        said = self.netns.run("vtysh", "-N", self._space, "-d", self._name, *words)
+        assert "%" not in said, said
+
+    @property
+    def log(self) -> str:
+        """What the daemons have said so far."""
+        return Path(self._log.name).read_text(errors="replace")
+
     def end(self, name: str) -> None:
         """End one daemon."""
         (daemon,) = [each for each in self._daemons if name in str(each.args)]

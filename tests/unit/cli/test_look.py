@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 
 from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.backends.base import ExecResult
+from dmvpn_lab.cli import look
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.agents import ACCEPTED, beside, saying
 from tests.unit.backends.recorder import Recorder
@@ -158,6 +160,27 @@ def test_events_of_all_routers_are_in_the_order_of_time(run: Run, deck: Plan, re
     assert lines[0].split()[0].endswith(":00.250")
     assert lines[0].endswith("interface=tunnel0 nhs=10.0.0.1")
     assert documents[0] == {"node": "spoke-a", **SENT}
+
+
+def test_events_wait_for_an_agent_that_is_slow_to_answer(
+    run: Run, deck: Plan, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Recorder.open
+
+    async def slowly(
+        self: Recorder, lab: str, node: str
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        await asyncio.sleep(0.2)
+        return await opened(self, lab, node)
+
+    monkeypatch.setattr(look, "QUIET_S", 0.03)
+    monkeypatch.setattr(Recorder, "open", slowly)
+    with (
+        agent(recorder, "hub", ACCEPTED, PEER),
+        agent(recorder, "spoke-a", ACCEPTED),
+        agent(recorder, "spoke-b", ACCEPTED),
+    ):
+        assert run("events").out.split()[1:3] == ["hub", "peer-registered"]
 
 
 def test_the_sas_of_a_router_without_ipsec_are_refused_with_what_to_do(run: Run, deck: Plan) -> None:

@@ -12,10 +12,20 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab.eigrp.authentication import Key, Kind, seal
-from dmvpn_lab.eigrp.constants import PROTOCOL, Opcode, Stub
+from dmvpn_lab.eigrp.constants import HEADER_LENGTH, PROTOCOL, Flag, Opcode, Stub, TlvType
 from dmvpn_lab.eigrp.metric import Metric
 from dmvpn_lab.eigrp.packet import Packet, decode, encode
-from dmvpn_lab.eigrp.tlv import Exterior, Parameters, Route, Termination
+from dmvpn_lab.eigrp.tlv import (
+    HEAD,
+    Exterior,
+    MulticastSequence,
+    Parameters,
+    Route,
+    Sequence,
+    StubInfo,
+    Termination,
+    Version,
+)
 from dmvpn_lab.eigrp.wide import Wide
 from tests.simulation.eigrp_network import Network, random_network
 from tests.simulation.test_eigrp_hub import SUMMARY, star
@@ -25,6 +35,35 @@ RAW_IPV4 = 228
 PARTING = "Peer Termination (Graceful Shutdown)"
 """What tshark remarks on a goodbye to one neighbour."""
 FIELDS = ("eigrp.opcode", "eigrp.checksum.status", "_ws.expert.message", "_ws.malformed")
+
+
+HUB, FAR = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.12")
+START = (Parameters(15), Version())
+LEAKING = encode(Packet(Opcode.HELLO, 1, tlvs=(*START, StubInfo(Stub.CONNECTED | Stub.SUMMARY | Stub.LEAK))))
+OTHER_STUB = encode(Packet(Opcode.HELLO, 1, tlvs=(*START, StubInfo(
+    Stub.STATIC | Stub.REDISTRIBUTED | Stub.RECEIVE_ONLY))))  # fmt: skip
+CONDITIONAL = encode(Packet(Opcode.HELLO, 1, tlvs=(*START, Sequence((HUB, FAR)), MulticastSequence(77))))
+FIRST = encode(Packet(Opcode.UPDATE, 1, Flag.INIT, 5))
+OPTIONS = ("connected", "static", "summary", "redist", "leakmap", "recvonly")
+READ_AS = {
+    "a stub that leaks": (LEAKING, {f"eigrp.stub_options.{each}": value for each, value in zip(
+        OPTIONS, ("1", "0", "1", "0", "1", "0"), strict=True)}),
+    "a stub of the other kinds": (OTHER_STUB, {f"eigrp.stub_options.{each}": value for each, value in zip(
+        OPTIONS, ("0", "1", "0", "1", "0", "1"), strict=True)}),
+    "who must not take the next packet": (
+        CONDITIONAL, {"eigrp.seq.ipv4addr": "10.0.0.1,10.0.0.12", "eigrp.next_mcast_seq": "77"}),
+    "a hello with MD5": (seal(LEAKING, Key(Kind.MD5, b"x", 7), HUB, 5), {
+        "eigrp.auth.type": "2", "eigrp.auth.length": "16", "eigrp.auth.keyid": "7",
+        "eigrp.auth.keyseq": "5", "eigrp.stub_options.leakmap": "1"}),
+    "conditional receive with HMAC-SHA-256": (seal(CONDITIONAL, Key(Kind.SHA256, b"x", 7), HUB, 5), {
+        "eigrp.auth.type": "3", "eigrp.auth.length": "32", "eigrp.auth.keyid": "7",
+        "eigrp.auth.keyseq": "5", "eigrp.next_mcast_seq": "77"}),
+    "a first update with MD5, which has nothing behind the digest": (
+        seal(FIRST, Key(Kind.MD5, b"x"), HUB, 5), {"eigrp.auth.type": "2", "eigrp.opcode": "1"}),
+}  # fmt: skip
+"""Packets, and what tshark is to say of them."""
+BIT = {"True": "1", "False": "0"}
+"""As newer ones say it."""
 
 
 def talk() -> list[bytes]:
@@ -38,19 +77,17 @@ def talk() -> list[bytes]:
         network.run(40)
     for _ in range(2):
         mesh.disturb(2)
-    outer = Exterior(IPv4Address("10.0.0.1"), 65001, 7, 20, 3)
-    route = Route(SUMMARY, Metric(2560, 25600), IPv4Address("10.0.0.12"), outer)
-    hub = IPv4Address("10.0.0.1")
-    outer_wide = Route(SUMMARY, Wide(10**7, 10_000_000), IPv4Address("10.0.0.12"), outer, hub)
-    hello = encode(Packet(Opcode.HELLO, 1, tlvs=(Parameters(15),)))
-    sealed = [seal(hello, Key(kind, b"x"), hub, 5) for kind in Kind]
+    outer = Exterior(HUB, 65001, 7, 20, 3)
+    route = Route(SUMMARY, Metric(2560, 25600), FAR, outer)
+    outer_wide = Route(SUMMARY, Wide(10**7, 10_000_000), FAR, outer, HUB)
+    told = [data for data, _ in READ_AS.values()]
     rare = [
         Packet(Opcode.UPDATE, 1, sequence=3, tlvs=(outer_wide,)),
         Packet(Opcode.SIA_QUERY, 1, sequence=1, tlvs=(route,)),
         Packet(Opcode.SIA_REPLY, 1, sequence=2, tlvs=(route,)),
         Packet(Opcode.HELLO, 1, tlvs=(Termination((IPv4Address("10.0.0.11"),)),)),
     ]
-    return sealed + [encode(packet) for packet in rare] + sent(mesh) + sent(deck) + sent(mixed)
+    return told + [encode(packet) for packet in rare] + sent(mesh) + sent(deck) + sent(mixed)
 
 
 def sent(network: Network) -> list[bytes]:
@@ -71,20 +108,25 @@ def pcap(packets: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-@pytest.fixture(scope="module")
-def dissected(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, list[str]]]:
+def read(folder: Path, packets: list[bytes], fields: tuple[str, ...]) -> list[list[str]]:
+    """What tshark says of each packet, field by field."""
     program = shutil.which("tshark")
     assert program is not None, "tshark is missing; `make setup` installs it"
-    packets = talk()
-    path: Path = tmp_path_factory.mktemp("tshark") / "eigrp.pcap"
+    path = folder / "eigrp.pcap"
     path.write_bytes(pcap(packets))
     argv = [program, "-n", "-r", str(path), "-T", "fields", "-E", "separator=|"]
-    for field in FIELDS:
+    for field in fields:
         argv += ["-e", field]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     lines = [line.split("|") for line in done.stdout.splitlines()]
     assert len(lines) == len(packets)
-    return list(zip(packets, lines, strict=True))
+    return lines
+
+
+@pytest.fixture(scope="module")
+def dissected(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, list[str]]]:
+    packets = talk()
+    return list(zip(packets, read(tmp_path_factory.mktemp("tshark"), packets, FIELDS), strict=True))
 
 
 def test_tshark_has_no_complaint_about_any_packet(dissected: list[tuple[bytes, list[str]]]) -> None:
@@ -98,3 +140,25 @@ def test_tshark_has_no_complaint_about_any_packet(dissected: list[tuple[bytes, l
 def test_all_kinds_of_packets_are_among_them(dissected: list[tuple[bytes, list[str]]]) -> None:
     kinds = {decode(data).kind for data, _ in dissected}
     assert kinds == {"hello", "ack", "update", "query", "reply", "sia-query", "sia-reply"}
+
+
+def tlvs(data: bytes) -> list[int]:
+    """The types in a packet, octets that nothing of ours has read."""
+    found, at = [], HEADER_LENGTH
+    while at < len(data):
+        kind, length = HEAD.unpack_from(data, at)
+        found.append(kind)
+        at += length
+    return found
+
+
+def test_all_kinds_of_tlvs_are_among_them(dissected: list[tuple[bytes, list[str]]]) -> None:
+    assert {kind for data, _ in dissected for kind in tlvs(data)} == set(TlvType)
+
+
+def test_tshark_reads_in_rare_packets_what_they_are_to_say(tmp_path: Path) -> None:
+    fields = tuple(sorted({field for _, wanted in READ_AS.values() for field in wanted}))
+    lines = read(tmp_path, [data for data, _ in READ_AS.values()], fields)
+    for (name, (_, wanted)), line in zip(READ_AS.items(), lines, strict=True):
+        seen = {field: BIT.get(said, said) for field, said in zip(fields, line, strict=True)}
+        assert {field: seen[field] for field in wanted} == wanted, name
