@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -13,8 +14,8 @@ import pytest
 from dmvpn_lab.ipsec import connection
 from dmvpn_lab.ipsec.config import IpsecConfig
 from dmvpn_lab.render import credentials, pki
-from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import labs
+from tests.live.labs import Lab
 
 pytestmark = pytest.mark.live
 
@@ -35,44 +36,43 @@ for command, message in json.loads(sys.argv[1]):
 
 
 @pytest.fixture(scope="module")
-def lab(dmvpn_labs: Labs) -> Iterator[LiveLab]:
-    with dmvpn_labs.running("ipsec") as made:
-        made.verify()
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("diagnose")
+    with labs.running(labs.topology(folder, "ipsec", "test-diagnose")) as made:
+        assert all(result.passed for result in made.verify())
         yield made
 
 
-def diagnose(lab: LiveLab) -> dict[str, dict[str, Any]]:
+def diagnose(lab: Lab) -> dict[str, dict[str, Any]]:
     """Spoke -> finding."""
-    code, out = labs.cli("diagnose", "--json", "--lab", lab.name)
+    code, out = lab.cli("diagnose", "--json")
     findings = {finding["spoke"]: finding for finding in json.loads(out)}
     assert (code == 0) == all(finding["link"] == "whole" for finding in findings.values())
     return findings
 
 
-def until(lab: LiveLab, spoke: str, link: str, evidence: str = "") -> dict[str, Any]:
+def until(lab: Lab, spoke: str, link: str, evidence: str = "") -> dict[str, Any]:
     """The finding of a spoke once it is that one; the daemons need a moment to see it."""
-
-    def found() -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
         finding = diagnose(lab)[spoke]
-        assert finding["link"] == link, finding
-        assert evidence in finding["evidence"], finding
-        return finding
-
-    return lab.wait_for(found, PATIENCE_S, what=f"{link} {evidence!r} at {spoke}")
+        if finding["link"] == link and evidence in finding["evidence"]:
+            return finding
+        assert time.monotonic() < deadline, f"waited for {link}, {evidence!r}; saw {finding}"
 
 
-def charon(lab: LiveLab, node: str, *commands: tuple[str, dict[str, Any]]) -> None:
+def charon(lab: Lab, node: str, *commands: tuple[str, dict[str, Any]]) -> None:
     """VICI commands to a router's charon, behind its agent's back."""
     lab.must(node, "python3", "-c", VICI, json.dumps(commands))
 
 
-def test_a_whole_lab_is_said_to_be_whole(lab: LiveLab) -> None:
+def test_a_whole_lab_is_said_to_be_whole(lab: Lab) -> None:
     assert {spoke: finding["link"] for spoke, finding in diagnose(lab).items()} == {
         "spoke-a": "whole", "spoke-b": "whole",
     }  # fmt: skip
 
 
-def test_a_line_that_is_down_is_the_underlays_fault(lab: LiveLab) -> None:
+def test_a_line_that_is_down_is_the_underlays_fault(lab: Lab) -> None:
     lab.must("isp", "ip", "link", "set", "eth2", "down")
     try:
         finding = until(lab, "spoke-a", "underlay")
@@ -83,7 +83,7 @@ def test_a_line_that_is_down_is_the_underlays_fault(lab: LiveLab) -> None:
     until(lab, "spoke-a", "whole")
 
 
-def test_a_wrong_key_is_told_with_the_hubs_own_words(lab: LiveLab) -> None:
+def test_a_wrong_key_is_told_with_the_hubs_own_words(lab: Lab) -> None:
     end = ("terminate", {"ike": connection.name_of(None), "timeout": "-1"})
     charon(lab, "spoke-b", ("load-shared", {"id": "key-0", "type": "IKE", "data": "wrong", "owners": []}))
     charon(lab, "hub", end)
@@ -96,7 +96,7 @@ def test_a_wrong_key_is_told_with_the_hubs_own_words(lab: LiveLab) -> None:
     until(lab, "spoke-b", "whole")
 
 
-def test_transform_sets_that_differ_leave_ike_whole_and_the_sa_broken(lab: LiveLab) -> None:
+def test_transform_sets_that_differ_leave_ike_whole_and_the_sa_broken(lab: Lab) -> None:
     settings = json.loads(lab.must("hub", "cat", "/etc/dmvpn-lab/agent.json"))["ipsec"]
     right = hub_connection(settings["identity"], settings["proposals"], settings["esp_proposals"])
     wrong = hub_connection(settings["identity"], settings["proposals"], ["aes256-sha512"])
@@ -115,13 +115,15 @@ def hub_connection(identity: str, ike: list[str], esp: list[str]) -> dict[str, A
     return connection.connection(config, IPv4Address(HUB), None)
 
 
-def test_a_certificate_that_has_expired_is_told(dmvpn_labs: Labs) -> None:
-    with dmvpn_labs.running("ipsec-certificates") as made:
+def test_a_certificate_that_has_expired_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("expired")
+    path = labs.topology(folder, "ipsec-certificates", "test-expired")
+    with labs.running(path) as made:
         until(made, "spoke-a", "whole")
-        plan = made.plan
+        plan = made.running.plan
         ca = pki.authority(credentials.seed(plan, "ca"), f"{plan.lab} lab CA")
         seed = credentials.seed(plan, "certificate/spoke-a")
-        past = pki.certificate(ca, seed, f"spoke-a.{plan.lab}.test", end=datetime(2021, 1, 1, tzinfo=UTC))
+        past = pki.certificate(ca, seed, "spoke-a.test-expired.test", end=datetime(2021, 1, 1, tzinfo=UTC))
         script = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
         made.must("spoke-a", "python3", "-c", script, credentials.CERTIFICATE, pki.pem(past.certificate))
         made.must("spoke-a", "sh", "-c", "kill -9 $(cat /run/charon.pid)")
