@@ -32,12 +32,25 @@ def watch(
     json: Annotated[
         bool, typer.Option("--json", help="Print frames and events, a JSON object a line.")
     ] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Serve a page to a browser on this computer.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Of the page, on 127.0.0.1; 0 takes any. Default: 8790."),
+    ] = None,
 ) -> None:
     """Watch a lab live: tunnels, caches counting down, adjacencies, SAs and events. q quits."""
     if lab is not None and named not in (None, lab):
         raise UsageError(f"{lab} and --lab {named} are two labs", hint="name one")
+    if browser and (once or json):
+        raise UsageError("--browser shows a lab live", hint="leave out --once and --json")
+    if port is not None and not browser:
+        raise UsageError("--port is the page's", hint="--browser --port N")
     name = lab or named
-    if json:
+    if browser:
+        code = _serve(name, port)
+    elif json:
         code = _feed(name, once)
     elif once:
         code = asyncio.run(_once(name))
@@ -59,6 +72,16 @@ def _feed(name: str | None, once: bool) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not flushed there
     return EXIT_OK
+
+
+def _serve(name: str | None, port: int | None) -> int:
+    from dmvpn_lab.watch.browser import PORT, Browser  # the machine has no web server
+
+    page = Browser(Source(argv(name)))
+    code = asyncio.run(page.run(PORT if port is None else port, lambda url: print(url, flush=True)))
+    if page.ended is not None:
+        print(f"dmvpn-lab: {page.ended}", file=sys.stderr)
+    return code
 
 
 def _print(line: dict[str, Any]) -> None:

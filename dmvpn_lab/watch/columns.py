@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from dmvpn_lab.watch.tables import Column
+
 GAP = 2
 """Blanks between two columns."""
-Row = Sequence[Text]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a section."""
-
-    title: str
-    need: int
-    """0 stays; of the others, the highest goes first where there is no room."""
-    right: bool = False
-
-
-def lines(columns: Sequence[Column], rows: Sequence[Row], width: int, head: str) -> list[Text]:
+def lines(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int, head: str) -> list[Text]:
     """A header line and one for each row, none wider than `width`."""
     kept = list(range(len(columns)))
     widths = [max(cell_len(column.title), *(cell_len(row[i].plain) for row in rows), 0)

@@ -15,7 +15,7 @@ from typing import Any
 
 from dmvpn_lab import answers
 from dmvpn_lab.backends.state import LabFolder
-from dmvpn_lab.errors import LabError, first_error
+from dmvpn_lab.errors import LabError, UsageError, first_error
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.watch.frame import VERSION
@@ -34,6 +34,8 @@ HISTORY = 50
 PROGRAMS = 2
 """Routing daemons that are asked at a time: each question is a process."""
 
+GONE = (LabError, UsageError, ConnectionError)
+"""What a backend says of a node that has gone: its agent, the node, the whole lab."""
 Line = dict[str, Any]
 Emit = Callable[[Line], None]
 
@@ -139,7 +141,7 @@ class Feed:
         while self._ended is None:
             try:
                 await self._converse(node, HISTORY if not once else 0)
-            except (LabError, ConnectionError):
+            except GONE:
                 pass
             finally:
                 self._gone(node)
@@ -219,7 +221,7 @@ class Feed:
         """The neighbours as a routing daemon prints them; none when it does not answer."""
         name = question.removeprefix(ROUTING)
         text = ""
-        with contextlib.suppress(LabError):
+        with contextlib.suppress(*GONE):
             async with self._programs:
                 text = (await self._lab.exec(node, *protocol(name).show_argv())).stdout
         self._neighbours(node, name, text)
@@ -229,7 +231,7 @@ class Feed:
         """A routing daemon tells nothing of its neighbours; the routes that they bring do."""
         questions = [each for each in self._state.questions(node) if each.startswith(ROUTING)]
         while self._ended is None:
-            with contextlib.suppress(LabError):
+            with contextlib.suppress(*GONE):
                 async with self._lab.stream(node, ["ip", "monitor", "route"]) as monitor:
                     assert monitor.stdout is not None
                     while await monitor.stdout.readline():

@@ -42,7 +42,7 @@ class Node(TypedDict):
     agent: str
     """`up`, `gone` (it does not answer), or `none`: it runs none of ours."""
     addresses: list[str]
-    """Of its interfaces, as the topology says; a leased one is the router's `nbma` by now."""
+    """Of its interfaces, as the topology says; without the NBMA address of a router that tells it itself."""
     tunnels: list[MemberTunnel]
 
 

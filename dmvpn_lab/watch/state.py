@@ -132,9 +132,10 @@ class LabState:
             kind=node.kind,
             place=self._places[node.name],
             agent="none" if not ours else "up" if node.name in self._present else "gone",
-            addresses=[str(a) for interface in node.interfaces for a in interface.addresses()],
+            addresses=[str(a) for interface in node.interfaces for a in interface.addresses()
+                       if not ours or interface.purpose != "nbma"],
             tunnels=[_member(tunnel, told.get(tunnel.name)) for tunnel in node.tunnels],
-        )
+        )  # fmt: skip
 
     def _tunnel(
         self,

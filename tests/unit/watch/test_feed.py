@@ -17,7 +17,7 @@ import pytest
 from dmvpn_lab.backends import state as backends_state
 from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.backends.state import LabFolder
-from dmvpn_lab.errors import LabError
+from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.watch import feed
 from dmvpn_lab.watch.feed import Feed, Line
@@ -39,6 +39,8 @@ class Backend(Recorder):
             return await Recorder.open(self, lab, node)
         except OSError as error:
             raise LabError(f"{node}: its agent does not answer") from error
+        except KeyError as error:
+            raise UsageError(f"lab {lab} has no node {node!r}") from error
 
 
 class Agent:
@@ -266,7 +268,7 @@ def test_a_lab_that_is_taken_down_or_replaced_is_the_end(tmp_path: Path) -> None
                 group.create_task(Feed(running, followed.emit, gap_s=0.0).run())
                 await followed.frame()
                 change()
-                followed.recorder.agents["hub"] = tmp_path / "nobody"
+                del followed.recorder.agents["hub"]
                 followed.agents["hub"].die()
             return followed.lines[-1]
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from dmvpn_lab.watch import columns, terminal, words
-from dmvpn_lab.watch.columns import Column
 from dmvpn_lab.watch.screen import Screen
 from dmvpn_lab.watch.state import LabState
+from dmvpn_lab.watch.tables import Column
 from tests.unit.spec.labs import bundled
 from tests.unit.watch.answers import ANSWERS, SPOKE_B, ZERO, deck, entry, told
 
