@@ -9,6 +9,7 @@ The socket is a UNIX stream socket; every message is one line of JSON.
     <- {"v": 1, "id": 8, "ok": true, "result": null}
     <- {"v": 1, "event": "peer-registered", "at": 1764000000.25, "interface": "tunnel0", ...}
 
+With `"replay": true` past events are told first, with `"replay": 50` so many of the last ones.
 `at` is the wall clock in seconds, taken once when the event happened. The queries are
 `nhrp`, `nhs`, `multicast`, `ipsec`, `counters`, `status`; all but `status` and `counters` return lists.
 `odr` returns null on a router that runs no ODR.

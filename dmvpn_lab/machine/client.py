@@ -151,7 +151,8 @@ def _from_machine(connection: socket.socket, writable: Writable) -> int | None:
         raise wire.WireError("no exit code came")
     kind, body = frame
     if kind is Kind.STDOUT:
-        _write(1, body)
+        if not _write(1, body):  # nobody reads any more; a command that waits for news would never end
+            wire.send_json(connection, Kind.SIGNAL, {"number": signal.SIGTERM})
     elif kind is Kind.STDERR:
         _write(2, body)
     elif kind is Kind.WRITTEN:
@@ -161,10 +162,14 @@ def _from_machine(connection: socket.socket, writable: Writable) -> int | None:
     return None
 
 
-def _write(fd: int, data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError):
+def _write(fd: int, data: bytes) -> bool:
+    """Write all; False when nobody reads there any more."""
+    try:
         while data:
             data = data[os.write(fd, data) :]
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _pass_signal(connection: socket.socket, number: int) -> None:

@@ -140,6 +140,17 @@ def test_signals_are_the_commands(tmp_path: Path, number: signal.Signals) -> Non
         assert process.wait(20) == 130
 
 
+def test_a_command_whose_output_nobody_reads_is_told_to_end(tmp_path: Path) -> None:
+    with running(tmp_path, "events", "--follow") as (resident, process):
+        resident.greet()
+        assert process.stdout is not None
+        process.stdout.close()
+        resident.say(Kind.STDOUT, b"news\n")
+        assert json.loads(resident.expect(Kind.SIGNAL)) == {"number": signal.SIGTERM}
+        resident.exit(143)
+        assert process.wait(20) == 143
+
+
 def test_only_what_was_asked_for_is_written_here(tmp_path: Path) -> None:
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
