@@ -14,13 +14,14 @@ from dmvpn_lab.host import can_run_labs
 COMPLETE = "_DMVPN_LAB_COMPLETE"
 WITH_THE_NODES = frozenset(
     {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
-     "pytest", "adopt", "logs", "capture", "graph", "run", "workshop"}
+     "pytest", "adopt", "logs", "capture", "graph", "run", "watch", "workshop"}
 )  # fmt: skip
 """Commands that run where the nodes run. All others need no lab, and a mistake needs no machine."""
 STARTS = frozenset({"up", "pytest", "adopt", "run"})
 """Those that make the machine run. To all others a machine that does not run has no lab."""
 CHECK = "--check"
 """The option of `up` that starts nothing."""
+JSON = "--json"
 GRAPH_OPTIONS = frozenset({"--format", "--output", "--lab"})
 """Options of `graph` that take the next word."""
 PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup.cfg")
@@ -56,6 +57,8 @@ def _runs_here(argv: list[str]) -> bool:
         return True
     if words[0] == "workshop" and words[1:2] not in (["observe"], ["running"]):
         return True  # it keeps the learner's progress here, and hands the rest over by itself
+    if words[0] == "watch" and JSON not in words:
+        return True  # it draws here, and lets `watch --json` follow the nodes
     if words[0] == "up" and CHECK in words:
         return True
     if words[0] == "graph" and _names_a_topology(words[1:]):

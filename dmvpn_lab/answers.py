@@ -9,10 +9,12 @@ The socket is a UNIX stream socket; every message is one line of JSON.
     <- {"v": 1, "id": 8, "ok": true, "result": null}
     <- {"v": 1, "event": "peer-registered", "at": 1764000000.25, "interface": "tunnel0", ...}
 
+With `"replay": true` past events are told first, with `"replay": 50` so many of the last ones.
 `at` is the wall clock in seconds, taken once when the event happened. The queries are
 `nhrp`, `nhs`, `multicast`, `ipsec`, `counters`, `status`; all but `status` and `counters` return lists.
 `odr` returns null on a router that runs no ODR.
-On a router that runs EIGRP there are `eigrp-neighbors`, `eigrp-topology` and `eigrp-traffic` besides;
+On a router that runs EIGRP there are `eigrp-neighbors`, `eigrp-interfaces`, `eigrp-topology` and
+`eigrp-traffic` besides;
 on others they return null.
 """
 
@@ -24,7 +26,7 @@ VERSION = 1
 
 QUERIES = (
     "nhrp", "nhs", "multicast", "ipsec", "counters", "status", "odr",
-    "eigrp-neighbors", "eigrp-topology", "eigrp-traffic",
+    "eigrp-neighbors", "eigrp-interfaces", "eigrp-topology", "eigrp-traffic",
 )  # fmt: skip
 COMMANDS = ("clear", "expire", "leave")
 """Asked like a query; the result is null. `clear` forgets what was resolved, `expire` ends every
@@ -191,6 +193,23 @@ class EigrpNeighbour(TypedDict):
     """Of its last packet."""
     stub: int | None
     """Bits of what a stub announces; None: no stub."""
+
+
+class EigrpInterface(TypedDict):
+    """One interface on which EIGRP looks for neighbours."""
+
+    asn: int
+    interface: str
+    peers: int
+    queued: int
+    """Packets that its neighbours have not acknowledged."""
+    srtt_ms: float | None
+    """Mean of its neighbours."""
+    bandwidth_kbps: int
+    bandwidth_percent: int
+    """Share of it that EIGRP may take."""
+    pacing_ms: float
+    """Rest between two reliable packets: a full one at that share."""
 
 
 class EigrpPath(TypedDict):

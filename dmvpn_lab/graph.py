@@ -75,40 +75,50 @@ def mermaid(plan: Plan, tunnels: list[Tunnel]) -> str:
 
 def svg(plan: Plan, tunnels: list[Tunnel]) -> str:
     """An SVG picture: the ISP in the middle, routers around it, hosts outside."""
-    scale = max(1.0, len(plan.routers()) / ROOM_FOR)
-    width, height = _n(WIDTH * scale), _n(HEIGHT * scale)
-    places = _places(plan, scale)
+    width, height = (_n(each) for each in size(len(plan.routers())))
+    at = places(plan)
     root = ElementTree.Element(
         "svg", xmlns="http://www.w3.org/2000/svg", width=width, height=height, viewBox=f"0 0 {width} {height}"
     )
     ElementTree.SubElement(root, "title").text = plan.lab
     ElementTree.SubElement(root, "rect", width="100%", height="100%", fill="white")
     for link in plan.links:
-        (x1, y1), (x2, y2) = places[link.a.node], places[link.b.node]
+        (x1, y1), (x2, y2) = at[link.a.node], at[link.b.node]
         ElementTree.SubElement(root, "line", x1=_n(x1), y1=_n(y1), x2=_n(x2), y2=_n(y2), stroke="#8c959f")
     for tunnel in tunnels:
-        _draw_tunnel(root, tunnel, places)
+        _draw_tunnel(root, tunnel, at)
     for node in plan.nodes:
-        _draw_node(root, node, places[node.name])
+        _draw_node(root, node, at[node.name])
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _places(plan: Plan, scale: float) -> dict[str, Point]:
-    middle = (WIDTH * scale / 2, HEIGHT * scale / 2)
+def size(routers: int) -> Point:
+    """Width and height of a picture with so many routers, in pixels."""
+    return WIDTH * _scale(routers), HEIGHT * _scale(routers)
+
+
+def _scale(routers: int) -> float:
+    return max(1.0, routers / ROOM_FOR)
+
+
+def places(plan: Plan) -> dict[str, Point]:
+    """Where each node stands: the ISP in the middle, routers around it, hosts outside."""
     routers = plan.routers()
+    scale, (width, height) = _scale(len(routers)), size(len(routers))
+    middle = (width / 2, height / 2)
     angles = {node.name: -math.pi / 2 + 2 * math.pi * i / len(routers) for i, node in enumerate(routers)}
-    places = {name: _at(middle, ROUTER_RADIUS * scale, angle) for name, angle in angles.items()}
+    found = {name: _at(middle, ROUTER_RADIUS * scale, angle) for name, angle in angles.items()}
     for link in plan.links:
         if plan.node(link.b.node).kind == "host":
-            places[link.b.node] = _at(middle, HOST_RADIUS * scale, angles[link.a.node])
+            found[link.b.node] = _at(middle, HOST_RADIUS * scale, angles[link.a.node])
     if plan.isp is not None:
-        places[plan.isp] = middle
+        found[plan.isp] = middle
     for access in plan.access:
         if access.provider != plan.isp:  # beside the (last) router behind it
             beside = angles[access.router] + math.pi / len(routers)
-            places[access.provider] = _at(middle, ROUTER_RADIUS * scale, beside)
-    return places
+            found[access.provider] = _at(middle, ROUTER_RADIUS * scale, beside)
+    return found
 
 
 def _at(middle: Point, radius: float, angle: float) -> Point:

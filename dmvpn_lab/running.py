@@ -97,6 +97,32 @@ class RunningLab:
         finally:
             writer.close()
 
+    async def past(self, node: str) -> list[Event]:
+        """The events that a node's agent remembers. Raises LabError.
+
+        They come before the answer to a question that is asked after them.
+        """
+        reader, writer = await self.backend.open(self.plan.lab, node)
+        ask = ({"id": 1, "subscribe": True, "replay": True}, {"id": 2, "query": "status"})
+        told: list[Event] = []
+        try:
+            for each in ask:
+                writer.write(json.dumps({"v": answers.VERSION, **each}).encode() + b"\n")
+            async with asyncio.timeout(ANSWER_DEADLINE_S):
+                _result(node, await reader.readline())
+                while (line := await reader.readline()).endswith(b"\n"):
+                    said = json.loads(line)
+                    if "event" not in said:
+                        return told
+                    told.append({"node": node, **said})
+        except TimeoutError:
+            raise LabError(f"{node}: its agent did not answer in {ANSWER_DEADLINE_S:.0f} s") from None
+        except ConnectionError as error:
+            raise LabError(f"{node}: its agent closed the connection: {error.strerror}") from error
+        finally:
+            writer.close()
+        raise LabError(f"{node}: its agent closed the connection")
+
     @contextlib.asynccontextmanager
     async def stream(self, node: str, argv: Sequence[str]) -> AsyncIterator[Process]:
         """A command in a node with pipes, for the length of a block; then it is ended."""

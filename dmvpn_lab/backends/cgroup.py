@@ -5,7 +5,9 @@ Whatever happens to the controller, `kill()` finds every process.
 
 from __future__ import annotations
 
+import contextlib
 import select
+from collections.abc import Iterator
 from pathlib import Path
 
 from dmvpn_lab.errors import HostError, LabError
@@ -46,6 +48,16 @@ class Cgroup:
             return [int(line) for line in (self.path / "cgroup.procs").read_text().split()]
         except OSError:
             return []
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop everything in it for a while: what is done meanwhile has the processors for itself."""
+        (self.path / "cgroup.freeze").write_text("1")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile by a `down`
+                (self.path / "cgroup.freeze").write_text("0")
 
     def kill(self) -> bool:
         """Kill everything in it, wait until the kernel says it is empty, remove it.

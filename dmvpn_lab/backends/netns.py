@@ -22,7 +22,9 @@ from dmvpn_lab.errors import HostError, LabError, UsageError
 from dmvpn_lab.spec.plan_types import Plan
 
 T = TypeVar("T")
-START_DEADLINE_S = 120.0
+QUIET_S = 120.0
+QUIET_EACH_S = 10.0
+"""How long no node may become ready, and how much longer for each: they all start at once."""
 
 
 class NetnsBackend:
@@ -47,10 +49,12 @@ class NetnsBackend:
             pids = await _in_thread(self._fork_nodes, plan, folder)
             folder.write_json("pids", pids)
             progress("nodes", f"{len(pids)} forked in {time.monotonic() - began:.1f} s")
-            await links.wire(plan, pids)
-            progress("links", f"{len(plan.links)} wired")
+            began = time.monotonic()
+            with Cgroup(plan.lab).frozen():  # else the first nodes' services hold up the last links
+                await links.wire(plan, pids)
+            progress("links", f"{len(plan.links)} wired in {time.monotonic() - began:.1f} s")
             console = functools.partial(self.console, plan.lab)
-            await procfs.wait_until_ready(pids, console, START_DEADLINE_S, progress)
+            await procfs.wait_until_ready(pids, console, QUIET_S + QUIET_EACH_S * len(pids), progress)
         except OSError as error:
             await self.down(plan.lab)
             raise HostError(f"{error.filename or folder.path}: {error.strerror}") from error

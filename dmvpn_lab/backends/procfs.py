@@ -70,15 +70,19 @@ async def open_agent(node: str, pid: int) -> tuple[asyncio.StreamReader, asyncio
 async def wait_until_ready(
     pids: Mapping[str, int], last_words: LastWords, deadline_s: float, progress: Progress
 ) -> None:
-    """Wait for every node's word that it is ready. Raises LabError, with its log when one died."""
+    """Wait for every node's word that it is ready.
+
+    Raises LabError, with its log when one died; or when none became ready for `deadline_s`.
+    """
     waiting = dict(pids)
     try:
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(deadline_s) as deadline:
             while True:
                 began = time.thread_time()
                 for name in [name for name, pid in waiting.items() if _is_ready(pid)]:
                     del waiting[name]
                     progress("ready", f"{len(pids) - len(waiting)} of {len(pids)} nodes: {name}")
+                    deadline.reschedule(asyncio.get_running_loop().time() + deadline_s)
                 if not waiting:
                     return
                 await _all_live(waiting, last_words)
@@ -86,7 +90,7 @@ async def wait_until_ready(
                 await asyncio.sleep(max(STEP_S, spent_s / SHARE))
     except TimeoutError:
         raise LabError(
-            f"not all nodes were ready after {deadline_s:.0f} s; still starting: {', '.join(waiting)}",
+            f"no node became ready for {deadline_s:.0f} s; still starting: {', '.join(waiting)}",
             hint="a busy host takes longer; 'dmvpn-lab doctor' tells what this one has",
         ) from None
 

@@ -20,6 +20,7 @@ from dmvpn_lab.cli import (
     schema,
     see,
     suite,
+    watch,
     workshop,
 )
 from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
@@ -47,6 +48,7 @@ app.command()(look.show)
 app.command("exec", context_settings={"ignore_unknown_options": True})(look.exec_)
 app.command()(look.shell)
 app.command()(look.events)
+app.command()(watch.watch)
 app.command("logs")(see.show_logs)
 app.command()(see.capture)
 app.command("graph")(see.draw)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-QUERIES = {"neighbors": "eigrp-neighbors", "topology": "eigrp-topology", "traffic": "eigrp-traffic"}
+QUERIES = {
+    "neighbors": "eigrp-neighbors",
+    "interfaces": "eigrp-interfaces",
+    "topology": "eigrp-topology",
+    "traffic": "eigrp-traffic",
+}
 """What can be shown -> the agent's query."""
 _KINDS = (
     ("Hellos", "hello"),
@@ -18,6 +23,9 @@ _KINDS = (
 _NEIGHBOURS_HEAD = """\
 H   Address                 Interface              Hold Uptime   SRTT   RTO  Q  Seq
                                                    (sec)         (ms)       Cnt Num"""
+_INTERFACES_HEAD = """\
+                              Xmit Queue    Mean   Pacing Time   Bandwidth
+Interface              Peers  Un/Reliable   SRTT   Un/Reliable   (kbit/s)"""
 _CODES = """\
 Codes: P - Passive, A - Active, U - Update, Q - Query, R - Reply,
        r - reply Status, s - sia Status
@@ -29,6 +37,8 @@ def text(what: str, facts: Any) -> str:
     match what:
         case "neighbors":
             return _neighbours(facts)
+        case "interfaces":
+            return _interfaces(facts)
         case "topology":
             return _topology(facts)
         case _:
@@ -46,6 +56,20 @@ def _neighbours(facts: list[dict[str, Any]]) -> str:
             f"{each['handle']:<3d} {each['address']:<23} {each['interface']:<23} "
             f"{round(each['hold_s']):>3d} {_uptime(each['uptime_s'])} {srtt:>5d} {each['rto_ms']:>5d}  "
             f"{each['queued']:<2d} {each['sequence']}"
+        )
+    return "\n".join(lines)
+
+
+def _interfaces(facts: list[dict[str, Any]]) -> str:
+    if not facts:
+        return "EIGRP-IPv4 Interfaces: none"
+    lines = [f"EIGRP-IPv4 Interfaces for AS({facts[0]['asn']})", _INTERFACES_HEAD]
+    for each in facts:
+        srtt = 0 if each["srtt_ms"] is None else max(1, round(each["srtt_ms"]))
+        share = f"{each['bandwidth_percent']}% of {each['bandwidth_kbps']}"
+        lines.append(
+            f"{each['interface']:<22} {each['peers']:>5d}  {'0/' + str(each['queued']):>11} {srtt:>6d}   "
+            f"{'0/' + str(round(each['pacing_ms'])):>11}   {share}"
         )
     return "\n".join(lines)
 

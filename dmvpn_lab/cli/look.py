@@ -15,6 +15,7 @@ from dmvpn_lab.cli import dmvpn, eigrp, nhrp, output
 from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.errors import UsageError, first_error
 from dmvpn_lab.running import Event, RunningLab
+from dmvpn_lab.watch import words as told
 
 SHOWS = ("dmvpn", "nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "odr", "eigrp")
 PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -241,6 +242,5 @@ def _print_event(event: Event, json: bool) -> None:
     if json:
         print(jsonlib.dumps(event), flush=True)
         return
-    clock = time.strftime("%H:%M:%S", time.localtime(event["at"])) + f".{int(event['at'] % 1 * 1000):03d}"
-    facts = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("v", "event", "at", "node"))
-    print(f"{clock}  {event['node']:<10} {event['event']:<21} {facts}", flush=True)
+    head = f"{told.clock(event['at'])}  {event['node']:<10} {event['event']:<21}"
+    print(f"{head} {told.facts(event)}", flush=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 from dmvpn_lab import controller
 from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import Json
-from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_OK, LabError, UsageError
+from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, LabError, UsageError
 from dmvpn_lab.workshop import load, progress
 from dmvpn_lab.workshop.load import Loaded
 from dmvpn_lab.workshop.model import command
@@ -126,14 +126,30 @@ def solve(name: Name) -> None:
 
 
 def _begin(loaded: Loaded) -> None:
+    """Make the start state; who interrupts it is left with no half of it."""
     path = progress.topology(loaded.name)
-    progress.write_whole(path, loaded.topology)
-    _do(["up", str(path), "--no-verify"])
-    for step in loaded.workshop.start:
-        _do(command(step, loaded.plan.lab, str(path)))
+    try:
+        progress.write_whole(path, loaded.topology)
+        _do(["up", str(path), "--no-verify"])
+        for step in loaded.workshop.start:
+            _do(command(step, loaded.plan.lab, str(path)))
+    except KeyboardInterrupt:
+        _undo(loaded)
+        raise
+    except typer.Exit as end:
+        if end.exit_code == EXIT_INTERRUPTED:
+            _undo(loaded)
+        raise
     state = "passed" if _entry(loaded).state == "passed" else "started"
     progress.write(loaded.name, replace(_entry(loaded), state=state))
     output.console().print(f"the lab: {loaded.plan.lab}; its topology: {path}", markup=False)
+
+
+def _undo(loaded: Loaded) -> None:
+    """Take away a lab, if it is there, and the topology that was to be worked on."""
+    if _quiet(["workshop", "running", loaded.name]) == EXIT_OK:
+        _quiet(["down", loaded.plan.lab])
+    progress.topology(loaded.name).unlink(missing_ok=True)
 
 
 def _print_text(loaded: Loaded) -> None:

@@ -20,7 +20,7 @@ from dmvpn_lab import answers
 from dmvpn_lab.errors import HostError
 
 HISTORY = 1000
-"""Events kept for subscribers that ask for what was before (`"replay": true`)."""
+"""Events kept for subscribers that ask for what was before: `"replay": true`, or how many of them."""
 BACKLOG = 4 << 20
 """Octets that a client may leave unread; then it is dropped."""
 LINE_LIMIT = 65536
@@ -86,11 +86,17 @@ class Control:
             theirs = request.get("v")
             return refusal(number, f"version {theirs!r}, this agent speaks {answers.VERSION}"), None
         if request.get("subscribe") is True:
-            return _success(number, None), list(self._history) if request.get("replay") is True else []
+            return _success(number, None), self._past(request.get("replay"))
         name = request.get("query")
         if name not in (*answers.QUERIES, *answers.COMMANDS):
             return refusal(number, f"unknown query {name!r}; there are {', '.join(answers.QUERIES)}"), None
         return _success(number, self._query(name)), None
+
+    def _past(self, wanted: object) -> list[Line]:
+        """All events that are kept, the last ones, or none."""
+        if isinstance(wanted, bool) or not isinstance(wanted, int):
+            return list(self._history) if wanted is True else []
+        return list(self._history)[-wanted:] if wanted > 0 else []
 
 
 class Client(asyncio.Protocol):

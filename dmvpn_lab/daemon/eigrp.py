@@ -71,6 +71,8 @@ class Eigrp:
         match name:
             case "eigrp-neighbors":
                 return views.neighbours(self._speaker, self._loop.time())
+            case "eigrp-interfaces":
+                return views.interfaces(self._speaker)
             case "eigrp-topology":
                 return views.topology(self._speaker)
             case _:

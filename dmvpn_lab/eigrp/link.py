@@ -91,7 +91,8 @@ class Link:
         self._ready: dict[IPv4Address, None] = {}
         """Neighbours to whom the first of their queue is to be sent."""
         self._paced_until = 0.0
-        self._pacing_s = config.pacing_s if config.pacing_s >= PACING_LEAST_S else 0.0
+        self.pacing_s = config.pacing_s if config.pacing_s >= PACING_LEAST_S else 0.0
+        """Rest between two reliable packets."""
 
     # --- hellos and acknowledgments ---------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class Link:
         """What may leave now. Sets a timer when something must wait."""
         sends: list[Send] = []
         while self._ready or self.updates or self.queries:
-            if self._pacing_s and now < self._paced_until:
+            if self.pacing_s and now < self._paced_until:
                 self._timers.set(("pace", self.name), self._paced_until)
                 break
             if self._ready:
@@ -252,7 +253,7 @@ class Link:
             self._ready[neighbour.address] = None
 
     def _pace(self, now: float, copies: int) -> None:
-        self._paced_until = max(now, self._paced_until) + copies * self._pacing_s
+        self._paced_until = max(now, self._paced_until) + copies * self.pacing_s
 
     def _send(self, destination: IPv4Address, packet: Packet) -> Send:
         self._counters[f"sent-{packet.kind}"] += 1

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dmvpn_lab.answers import EigrpNeighbour, EigrpPath, EigrpRoute, EigrpTopology, EigrpTraffic
+from dmvpn_lab.answers import (
+    EigrpInterface,
+    EigrpNeighbour,
+    EigrpPath,
+    EigrpRoute,
+    EigrpTopology,
+    EigrpTraffic,
+)
 from dmvpn_lab.eigrp.dual import INFINITE, OUTSIDE, Entry
 from dmvpn_lab.eigrp.link import Link
 from dmvpn_lab.eigrp.neighbour import Neighbour
@@ -31,6 +38,27 @@ def _neighbour(speaker: Speaker, link: Link, neighbour: Neighbour, now: float) -
         queued=len(neighbour.queue),
         sequence=neighbour.last_sequence,
         stub=neighbour.stub,
+    )
+
+
+def interfaces(speaker: Speaker) -> list[EigrpInterface]:
+    """All interfaces that are up and not passive, by name."""
+    return [_interface(speaker.config.asn, link) for _, link in sorted(speaker.links.items())
+            if not link.config.passive]  # fmt: skip
+
+
+def _interface(asn: int, link: Link) -> EigrpInterface:
+    up = link.up()
+    known = [neighbour.srtt_s for neighbour in up if neighbour.srtt_s is not None]
+    return EigrpInterface(
+        asn=asn,
+        interface=link.name,
+        peers=len(up),
+        queued=sum(len(neighbour.queue) for neighbour in up),
+        srtt_ms=round(1000 * sum(known) / len(known), 1) if known else None,
+        bandwidth_kbps=link.config.bandwidth_kbps,
+        bandwidth_percent=link.config.bandwidth_percent,
+        pacing_ms=round(1000 * link.pacing_s, 1),
     )
 
 

@@ -14,6 +14,8 @@ from dmvpn_lab.ipsec.config import ANY, IpsecConfig, Secret
 CHILD = "gre"
 ANYBODY = "anybody"
 """The connection by which a hub answers whoever comes."""
+REPLAY_WINDOW = 1024
+"""Packets that one may overtake. With charon's own 32 a busy path that reorders loses what comes late."""
 
 
 def name_of(peer: IPv4Address | None) -> str:
@@ -46,6 +48,7 @@ def connection(
         "close_action": "none",
         "dpd_action": "clear",
         "rekey_time": f"{config.lifetime_s}s",
+        "replay_window": str(REPLAY_WINDOW),
     }
     return {
         name_of(peer): {

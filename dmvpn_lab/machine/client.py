@@ -95,8 +95,10 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
                 raise HostError("the machine does not answer", hint="run 'dmvpn-lab machine stop'")
             wanted = [path for path in json.loads(answer[1]) if path in manifest]
             wire.send_frame(connection, Kind.FILES, bundle.pack(wanted))
-            with _terminal(interactive):
-                return _relay(connection, Writable(below, outputs, manifest), interactive)
+            # Who works at a terminal types to programs; Ctrl-C to a command of ours is a signal, as here.
+            keys = not interactive or module is None or argv[0] in bundle.IN_A_NODE
+            with _terminal(interactive and keys):
+                return _relay(connection, Writable(below, outputs, manifest), interactive, keys)
         except (wire.WireError, ConnectionError) as error:
             raise HostError(
                 f"the machine went away: {error}", hint="the next command starts it again"
@@ -123,56 +125,81 @@ class Writable:
             _write(2, f"dmvpn-lab: {path} was changed here meanwhile: kept as it is\n".encode())
 
 
-def _relay(connection: socket.socket, writable: Writable, interactive: bool) -> int:
-    """Carry bytes both ways until the exit code comes."""
+def _relay(connection: socket.socket, writable: Writable, interactive: bool, keys: bool) -> int:
+    """Carry bytes both ways until the exit code comes. With `keys` the command gets what is typed.
+
+    A signal that came when the command had ended is this process's own.
+    """
     waker_r, waker_w = socket.socketpair()
     waker_w.setblocking(False)
-    with waker_r, waker_w, _signals(waker_w, interactive):
-        watched: list[Any] = [connection, waker_r, sys.stdin.fileno()]
-        while True:
-            ready, _, _ = select.select(watched, [], [])
-            if waker_r in ready:
-                for number in waker_r.recv(64):
-                    _pass_signal(connection, number)
-            if sys.stdin.fileno() in ready:
-                data = os.read(sys.stdin.fileno(), 1 << 16)
-                wire.send_frame(connection, Kind.STDIN, data)
-                if not data:
-                    watched.remove(sys.stdin.fileno())
-            if connection in ready:
-                code = _from_machine(connection, writable)
-                if code is not None:
-                    return code
+    passed: list[int] = []
+    with waker_r, waker_w:
+        with _signals(waker_w, interactive):
+            watched: list[Any] = [connection, waker_r, *([sys.stdin.fileno()] if keys else [])]
+            ended: dict[str, int] | None = None
+            while ended is None:
+                ready, _, _ = select.select(watched, [], [])
+                if waker_r in ready:
+                    passed += _pass_signals(connection, waker_r.recv(64))
+                if sys.stdin.fileno() in ready:
+                    data = os.read(sys.stdin.fileno(), 1 << 16)
+                    wire.send_frame(connection, Kind.STDIN, data)
+                    if not data:
+                        watched.remove(sys.stdin.fileno())
+                if connection in ready:
+                    ended = _from_machine(connection, writable)
+        for number in (*passed[ended["signals"] :], *_unread(waker_r)):
+            signal.raise_signal(number)
+    return ended["code"]
 
 
-def _from_machine(connection: socket.socket, writable: Writable) -> int | None:
+def _from_machine(connection: socket.socket, writable: Writable) -> dict[str, int] | None:
+    """Take one frame; what the resident says of a command that has ended."""
     frame = wire.receive_frame(connection)
     if frame is None:
         raise wire.WireError("no exit code came")
     kind, body = frame
     if kind is Kind.STDOUT:
-        _write(1, body)
+        if not _write(1, body):  # nobody reads any more; a command that waits for news would never end
+            wire.send_json(connection, Kind.SIGNAL, {"number": signal.SIGTERM})
     elif kind is Kind.STDERR:
         _write(2, body)
     elif kind is Kind.WRITTEN:
         writable.take(body)
     elif kind is Kind.EXIT:
-        return int(json.loads(body)["code"])
+        facts: dict[str, int] = json.loads(body)
+        return facts
     return None
 
 
-def _write(fd: int, data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError):
+def _write(fd: int, data: bytes) -> bool:
+    """Write all; False when nobody reads there any more."""
+    try:
         while data:
             data = data[os.write(fd, data) :]
+    except BrokenPipeError:
+        return False
+    return True
 
 
-def _pass_signal(connection: socket.socket, number: int) -> None:
-    if number == signal.SIGWINCH:
-        rows, columns = _window()
-        wire.send_json(connection, Kind.WINSIZE, {"rows": rows, "columns": columns})
-    else:
-        wire.send_json(connection, Kind.SIGNAL, {"number": number})
+def _pass_signals(connection: socket.socket, numbers: bytes) -> list[int]:
+    """Send each on; returns those that are the command's."""
+    for number in numbers:
+        if number == signal.SIGWINCH:
+            rows, columns = _window()
+            wire.send_json(connection, Kind.WINSIZE, {"rows": rows, "columns": columns})
+        else:
+            wire.send_json(connection, Kind.SIGNAL, {"number": number})
+    return [number for number in numbers if number != signal.SIGWINCH]
+
+
+def _unread(waker: socket.socket) -> list[int]:
+    """Signals that nobody has looked at."""
+    waker.setblocking(False)
+    try:
+        return [number for number in waker.recv(64) if number != signal.SIGWINCH]
+    except BlockingIOError:
+        return []
 
 
 @contextlib.contextmanager

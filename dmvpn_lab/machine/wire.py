@@ -10,7 +10,7 @@
     FILES    tar of those files               STDOUT   bytes
     STDIN    bytes; empty means end           STDERR   bytes
     SIGNAL   JSON: number                     WRITTEN  tar of the files that the command wrote
-    WINSIZE  JSON: rows, columns              EXIT     JSON: code
+    WINSIZE  JSON: rows, columns              EXIT     JSON: code, signals that the command got
 
 Standard library only: this file is also copied into the machine, where it runs alone.
 """

@@ -15,6 +15,8 @@ from dmvpn_lab.errors import UsageError
 
 VERSION = 1
 PATH = Path("/etc/dmvpn-lab/node.json")
+PATIENCE_S = 600.0
+"""A lab of many nodes on a busy host: its controller is the one to give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class NodeConfig:
     agent: bool
     wished_sysctls: tuple[tuple[str, str], ...] = ()
     """Set where the node may; it starts without them, too."""
+    patience_s: float = PATIENCE_S
+    """How long its interfaces may take to come."""
 
 
 def load(path: Path = PATH) -> NodeConfig:

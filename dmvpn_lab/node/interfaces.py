@@ -13,11 +13,11 @@ from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, Netlink, NetlinkEve
 from dmvpn_lab.linux.route import put_route
 from dmvpn_lab.node.config import Interface, NodeConfig
 
-PATIENCE_S = 60.0
-"""How long the cables of a node may take to come."""
+WORD_AFTER_S = 10.0
+"""A node that still waits says for what: a wrong name is waited for, too."""
 
 
-def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
+def set_up(config: NodeConfig) -> None:
     """Configure every interface, then the routes. Returns when all are there and up.
 
     Raises LabError when an interface does not come, NetlinkError when the kernel refuses one.
@@ -26,7 +26,7 @@ def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
         loopback = find_link(netlink, "lo")
         if loopback is not None:
             set_link(netlink, loopback.index, "lo", flags=IFF_UP)
-        links = _wait_for(netlink, {each.name for each in config.interfaces}, patience_s)
+        links = _wait_for(netlink, {each.name for each in config.interfaces}, config.patience_s)
         for each in config.interfaces:
             _configure(netlink, each, links[each.name])
         for destination, via in config.routes:
@@ -38,16 +38,22 @@ def set_up(config: NodeConfig, patience_s: float = PATIENCE_S) -> None:
 def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str, Link]:
     """The links of these names, once all are there."""
     deadline = time.monotonic() + patience_s
+    word_at: float | None = time.monotonic() + WORD_AFTER_S
     events = NetlinkEvents([Group.LINK])  # before the first look: nothing falls in between
     try:
         found = {link.name: link for link in list_links(netlink)}
-        while not names <= found.keys():
-            left_s = deadline - time.monotonic()
-            if left_s <= 0 or not select.select([events], [], [], left_s)[0]:
-                missing = ", ".join(sorted(names - found.keys()))
+        while missing := ", ".join(sorted(names - found.keys())):
+            now = time.monotonic()
+            if now >= deadline:
                 raise LabError(
                     f"no interface {missing} after {patience_s:.0f} s; there are {', '.join(found)}"
                 )
+            if word_at is not None and now >= word_at:
+                print(f"dmvpn-node: waiting for {missing}; there are {', '.join(found)}", flush=True)
+                word_at = None
+            until = deadline if word_at is None else min(deadline, word_at)
+            if not select.select([events], [], [], until - now)[0]:
+                continue
             try:
                 for message in events.read():
                     link = link_event(message)

@@ -24,6 +24,8 @@ from dmvpn_lab.node import config
 VARIABLE = "DMVPN_TUNNEL"
 TUNNEL = Path("/etc/dmvpn-lab/tunnel.json")
 CONTROL = "/run/dmvpn-lab/agent.sock"
+PATIENCE_S = 60.0
+"""How long the interface may take to come: nobody else is there to notice that it does not."""
 DEFAULTS: dict[str, Any] = {
     "name": "tunnel0",
     "source": "eth0",
@@ -73,6 +75,7 @@ def load(environment: Mapping[str, str] = os.environ) -> config.NodeConfig:
         directories=(),
         services=(),
         agent=True,
+        patience_s=PATIENCE_S,
     )
 
 

@@ -20,6 +20,7 @@ TABLES: dict[str, Any] = {
     "multicast": answers.MulticastEntry,
     "ipsec": answers.IpsecEntry,
     "eigrp-neighbors": answers.EigrpNeighbour,
+    "eigrp-interfaces": answers.EigrpInterface,
 }
 """Queries that are lists, with the shape of an entry."""
 

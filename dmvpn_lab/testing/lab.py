@@ -230,7 +230,7 @@ class LiveLab:
         """The faults that are in force, the oldest first."""
         return base.in_force(self.lab)
 
-    def undo(self, fault: Injected | None = None) -> None:
+    def undo(self, fault: Injected | None = None) -> Recovery:
         """Undo a fault (the newest) and wait until the lab is over it."""
         found = self.faults()
         if not found:
@@ -238,7 +238,7 @@ class LiveLab:
         chosen = fault or found[-1]
         with locked(self.name):
             self.observer.fresh()
-            self._recover(self._run(faults.undo(self.lab, chosen)))
+            return Recovery(chosen, self._recover(self._run(faults.undo(self.lab, chosen))))
 
     def undo_all(self) -> None:
         """Undo every fault, the newest first."""

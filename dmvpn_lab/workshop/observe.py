@@ -6,14 +6,11 @@ import asyncio
 from dataclasses import dataclass
 
 from dmvpn_lab.errors import LabError
-from dmvpn_lab.running import RunningLab, Watch
+from dmvpn_lab.running import Event, RunningLab, Watch
 from dmvpn_lab.scenario import conditions, model, words
 from dmvpn_lab.scenario.conditions import Scene
 from dmvpn_lab.scenario.model import Condition
 from dmvpn_lab.workshop.model import Task, Workshop
-
-QUIET_S = 0.3
-"""An agent that has told all its past events is silent this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +48,9 @@ def _differs(condition: Condition, so: bool, observed: str) -> str:
     return f"{'wanted' if so else 'not wanted'}: {words.condition(condition)}; there is: {observed}"
 
 
-async def _past(lab: RunningLab, node: str) -> list[dict[str, object]]:
+async def _past(lab: RunningLab, node: str) -> list[Event]:
     """The events that an agent remembers; none of an agent that does not answer."""
-    told: list[dict[str, object]] = []
-    stream = lab.events(node, replay=True)
     try:
-        while True:
-            told.append(await asyncio.wait_for(anext(stream), QUIET_S))
-    except (TimeoutError, StopAsyncIteration, LabError):
-        return told
-    finally:
-        await stream.aclose()  # type: ignore[attr-defined]
+        return await lab.past(node)
+    except (LabError, OSError):
+        return []

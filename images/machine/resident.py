@@ -62,6 +62,8 @@ LAB_IMPORTS = (
 )
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 GRACE_S = 10.0
+INTERRUPTED = 130
+"""Exit code of a command that SIGINT ended."""
 
 
 def main() -> None:
@@ -125,20 +127,32 @@ def reap() -> None:
 
 
 def leave(handle, *arguments) -> None:
-    """Run to the end of this process, whatever happens."""
+    """Run to the end of this process, whatever happens.
+
+    An interrupt is told from a failure, wherever it meets the command: while it is imported, and when
+    it has just done its work.
+    """
     code = 1
     try:
-        code = handle(*arguments) or 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-    except BaseException:  # noqa: BLE001 - a child must not return into its parent
-        traceback.print_exc()
+        try:
+            code = handle(*arguments) or 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except BaseException:  # noqa: BLE001 - a child must not return into its parent
+            traceback.print_exc()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # one that has come raises here
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     finally:
         with contextlib.suppress(BaseException):
             sys.stdout.flush()
             sys.stderr.flush()
+        if signal.SIGINT in signal.sigpending():
+            code = INTERRUPTED
         os._exit(code & 0xFF)
 
 
@@ -214,7 +228,7 @@ def command(connection: socket.socket) -> int:
     child, ends = start(hello)
     code = relay(connection, child, ends)
     send_written(connection, before, listing(hello["below"], hello["outputs"]))
-    wire.send_json(connection, Kind.EXIT, {"code": code})
+    wire.send_json(connection, Kind.EXIT, {"code": code, "signals": ends["signals"]})
     return 0
 
 
@@ -299,18 +313,22 @@ def send_written(connection: socket.socket, before: dict, after: dict) -> None:
 
 
 def start(hello: dict) -> tuple[int, dict]:
-    """Fork the command. Returns its PID and {"in": fd, "out": fd, "err": fd or None}."""
+    """Fork the command. Returns its PID and {"in": fd, "out": fd, "err": fd or None, "signals": 0}.
+
+    `signals` counts those that it got: one that comes too late for it is the client's.
+    """
     if hello["tty"]:
         master, slave = pty.openpty()
         resize(master, *hello["winsize"])
         inner = (slave, slave, slave)
-        ends = {"in": master, "out": master, "err": None}
+        ends = {"in": master, "out": master, "err": None, "signals": 0}
     else:
         in_r, in_w = os.pipe()
         out_r, out_w = os.pipe()
         err_r, err_w = os.pipe()
         inner = (in_r, out_w, err_w)
-        ends = {"in": in_w, "out": out_r, "err": err_r}
+        ends = {"in": in_w, "out": out_r, "err": err_r, "signals": 0}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Python forgets those that come with a fork
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -320,6 +338,7 @@ def start(hello: dict) -> tuple[int, dict]:
             os.dup2(fd, target)
         os.closerange(3, 256)
         leave(run, hello)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for fd in set(inner):
         os.close(fd)
     return child, ends
@@ -327,6 +346,7 @@ def start(hello: dict) -> tuple[int, dict]:
 
 def run(hello: dict) -> int:
     """In the child: our module, or any program."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # one that has come raises here
     environment = {**hello["env"], "DMVPN_LAB_INSIDE_MACHINE": "1", "DMVPN_LAB_NODE_ROOT": "/"}
     environment["DMVPN_LAB_WARM"] = WARM
     if hello["module"] is None and hello["argv"][:2] == ["python3", "-m"]:
@@ -386,11 +406,24 @@ def from_client(connection: socket.socket, child: int, ends: dict) -> bool:
             os.close(ends["in"])
             ends["in"] = None
     elif kind is Kind.SIGNAL:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, json.loads(body)["number"])
+        ends["signals"] += pass_signal(child, json.loads(body)["number"])
     elif kind is Kind.WINSIZE and ends["err"] is None:
         size = json.loads(body)
         resize(ends["out"], size["rows"], size["columns"])
+    return True
+
+
+def pass_signal(child: int, number: int) -> bool:
+    """A signal to a command and all that it has started; False when the command has ended.
+
+    Between its fork and its own session it has no group yet, and gets it alone.
+    """
+    if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+        return False
+    try:
+        os.killpg(child, number)
+    except ProcessLookupError:
+        os.kill(child, number)  # it is not waited for yet: its PID is its own
     return True
 
 
@@ -420,9 +453,7 @@ def drain(connection: socket.socket, ends: dict) -> None:
 def hang_up(child: int) -> None:
     """The client is gone: let the command clean up, then end it."""
     for number, patience_s in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, 1.0)):
-        try:
-            os.killpg(child, number)
-        except ProcessLookupError:
+        if not pass_signal(child, number):
             return
         poll = selectors.DefaultSelector()
         poll.register(os.pidfd_open(child), selectors.EVENT_READ)

@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dmvpn_lab import controller
 from dmvpn_lab.container import image
 from dmvpn_lab.running import RunningLab
+from dmvpn_lab.spec import plan as planner
 from tests.bench import plain
 from tests.bench.figures import Figure, say
 from tests.bench.memory import memory_of
@@ -56,35 +57,58 @@ class Size:
 
 
 def measure(spokes: Sequence[int], backends: Sequence[str]) -> list[Figure]:
-    """Every size on every backend that is here."""
+    """Every size on every backend that is here; containers by Docker alone before and after them."""
+    chosen = tuple(backends or HERE)
+    beside = any(name != "netns" for name in chosen)
     figures: list[Figure] = []
-    for backend in backends or HERE:
+    with tempfile.TemporaryDirectory() as folder:
+        if beside:
+            image.ensure(lambda text: say(f"image: {text}"))  # not a part of any lab's start
+            _plain(Size("plain", 1), Path(folder))  # not counted: it fetches the image from the disk
         for count in spokes or SPOKES:
-            with tempfile.TemporaryDirectory() as folder:
-                found = _one(Size(backend, count), Path(folder))
-            for figure in found:  # at once: a run that is cut off later has told what it had
-                say(f"{figure.group}: {figure.name}: {figure.value} {figure.unit}")
-            figures += found
+            plain_s = [_plain(Size("plain", count), Path(folder))] if beside else []
+            found = {name: _one(Size(name, count), Path(folder)) for name in chosen}
+            plain_s += [_plain(Size("plain", count), Path(folder))] if beside else []
+            figures += [figure for each in found.values() for figure in each]
+            figures += overhead(count, found, plain_s) if beside else []
     return figures
+
+
+def overhead(count: int, found: Mapping[str, Sequence[Figure]], plain_s: Sequence[float]) -> list[Figure]:
+    """How long `up` takes on each backend, to what Docker alone takes: the mean of before and after."""
+    mean_s = sum(plain_s) / len(plain_s)
+    note = ", then ".join(f"{each:.1f}" for each in plain_s)
+    figures = [Figure(f"{count} spokes", "by docker run and ip link", mean_s, "s", note=note)]
+    for name, each in found.items():
+        up_s = next(figure.value for figure in each if figure.name == "up")
+        ratio = None if up_s is None else up_s / mean_s
+        figures.append(Figure(f"{count} spokes", f"up on {name}, of that", ratio, "times", OVERHEAD_AT_MOST))
+    for figure in figures:
+        _say(figure)
+    return figures
+
+
+def _plain(size: Size, folder: Path) -> float:
+    return plain.measure(planner.read(_write(size, folder)))
 
 
 def _one(size: Size, folder: Path) -> list[Figure]:
+    with _up(size, _write(size, folder)) as (lab, started):
+        figures = [*started, *_memory(size, lab), *_verify(size, lab)]
+    for figure in figures:  # at once: a run that is cut off later has told what it had
+        _say(figure)
+    return figures
+
+
+def _write(size: Size, folder: Path) -> Path:
     path = folder / f"{size.lab}.yml"
     path.write_text(topology(size))
-    if size.backend != "netns":
-        image.ensure(lambda text: say(f"image: {text}"))  # not a part of any lab's start
-    figures = []
-    with _up(size, path) as (lab, started):
-        figures += started
-        figures += _memory(size, lab)
-        figures += _verify(size, lab)
-    if size.backend == "docker":
-        up_s = next(each.value for each in figures if each.name == "up")
-        plain_s = plain.measure(lab.plan)
-        figures.append(Figure(size.group, "the same by docker run and ip link", plain_s, "s"))
-        ratio = up_s / plain_s if up_s else None
-        figures.append(Figure(size.group, "up, of that", ratio, "times", OVERHEAD_AT_MOST))
-    return figures
+    return path
+
+
+def _say(figure: Figure) -> None:
+    value = "-" if figure.value is None else f"{figure.value:.2f}"
+    say(f"{figure.group}: {figure.name}: {value} {figure.unit} {figure.note}".rstrip())
 
 
 def topology(size: Size) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import backends, labs
 
 collect_ignore = [] if "containerlab" in backends.HERE else ["test_external.py"]
@@ -18,11 +18,10 @@ def pytest_report_header() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def deck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
-    """The deck's lab, up for the whole session. A test that changes it puts it back."""
-    folder = tmp_path_factory.mktemp("deck")
-    with labs.running(labs.topology(folder, "hub-and-spoke", "test-deck")) as lab:
-        yield lab
+def deck(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> LiveLab:
+    """The deck's lab, up for the whole session. A test's faults are undone after it."""
+    path = labs.topology(tmp_path_factory.mktemp("deck"), "hub-and-spoke", "test-deck")
+    return dmvpn_labs.get(str(path))
 
 
 @pytest.fixture

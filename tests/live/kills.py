@@ -8,6 +8,8 @@ import random
 import re
 import subprocess
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dmvpn_lab.backends import leftovers
@@ -15,45 +17,70 @@ from dmvpn_lab.backends.state import LABS
 from dmvpn_lab.container import engine, image
 from tests.live import labs
 
-DOWN_S = {"netns": 2.0, "docker": 15.0, "containerlab": 15.0}
-"""About as long as `down` takes in an emulated machine; a moment in it is drawn at random."""
-
 DOCKERS_OWN = ("bridge", "host", "none")
+SHIM = "containerd-shim"
+AT_MOST_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """How long the commands take here when nobody kills them, in seconds."""
+
+    up_s: float
+    down_s: float
+
+
+def undisturbed(path: Path, name: str, backend: str) -> Undisturbed:
+    """Measure it; image and engine are there then, so that a moment falls into the lab's own start."""
+    if backend != "netns":
+        image.ensure(print)
+    up_s = _took_s("up", "--no-verify", "--backend", backend, str(path))
+    return Undisturbed(up_s, _took_s("down", name))
 
 
 def killed_during_up(path: Path, name: str, backend: str, moment_s: float) -> None:
     """Kill `up` after so long, take the lab down, and look what is left."""
-    with labs.start_command("up", "--no-verify", "--backend", backend, str(path)) as command:
-        kill_after(command, moment_s)
+    before = strangers()
+    argv = ("up", "--no-verify", "--backend", backend, str(path))
+    while not killed(argv, moment_s):  # it was faster than the undisturbed one
+        labs.down(name)
+        moment_s /= 2
     labs.down(name)
-    assert left_behind(name, backend) == []
+    assert left_behind(name, backend, before) == []
 
 
 def killed_during_down(path: Path, name: str, backend: str, moment_s: float) -> None:
     """Kill `down` after so long, run it again, and look what is left."""
+    before = strangers()
     labs.up(path, backend)
-    with labs.start_command("down", name) as command:
-        kill_after(command, moment_s)
+    while not killed(("down", name), moment_s):
+        labs.up(path, backend)
+        moment_s /= 2
     labs.down(name)
-    assert left_behind(name, backend) == []
+    assert left_behind(name, backend, before) == []
 
 
-def kill_after(command: subprocess.Popen[str], moment_s: float) -> None:
-    """`kill -9` of the command alone, not of what it has started; nothing if it has ended."""
-    try:
-        command.wait(moment_s)
-    except subprocess.TimeoutExpired:
-        command.kill()
+def killed(argv: Sequence[str], moment_s: float) -> bool:
+    """`kill -9` of the command alone, not of what it has started, after so long; False: it had ended."""
+    with labs.start_command(*argv) as command:
+        try:
+            command.communicate(timeout=moment_s)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            print(f"killed after {moment_s:.1f} s: {' '.join(argv[:1])}")
+            return True
+    assert command.returncode == 0, f"{argv} failed by itself"
+    return False
 
 
 def moment(seed: int, longest_s: float) -> float:
     """A random one, the same each time."""
-    return random.Random(seed).uniform(0.0, 1.2 * longest_s)
+    return random.Random(seed).uniform(0.0, longest_s)
 
 
-def left_behind(name: str, backend: str) -> list[str]:
-    """What there still is of a lab, on this host and in Docker."""
-    found = labs.left_behind(name)
+def left_behind(name: str, backend: str, before: frozenset[str] = frozenset()) -> list[str]:
+    """What there still is of a lab, on this host and in Docker; `before` are strangers of before it."""
+    found = [*labs.left_behind(name), *sorted(strangers() - before)]
     if backend == "netns":
         return found
     with contextlib.closing(engine.connect()) as client:
@@ -68,13 +95,30 @@ def left_behind(name: str, backend: str) -> list[str]:
     return found + namespaces(name)
 
 
+def strangers() -> frozenset[str]:
+    """Every process in a network namespace that is not this host's own, and what holds containers."""
+    own = Path("/proc/self/ns/net").readlink()
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = command_line(process)
+            if words and (process.joinpath("ns/net").readlink() != own or SHIM in words):
+                found.add(f"process {process.name} {words}")
+    return frozenset(found)
+
+
 def programs() -> list[str]:
     """The command line of each process of this host."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            found.append(command_line(process))
     return found
+
+
+def command_line(process: Path) -> str:
+    """Of a process by its folder of /proc; empty for the kernel's own."""
+    return process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def namespaces(name: str) -> list[str]:
@@ -83,12 +127,10 @@ def namespaces(name: str) -> list[str]:
     return [each["name"] for each in json.loads(listed or "[]") if re.search(rf"\b{name}\b", each["name"])]
 
 
-def undisturbed(path: Path, name: str, backend: str) -> float:
-    """How long `up` takes here, image and engine being there: what moments are drawn from."""
-    if backend != "netns":
-        image.ensure(print)
+def _took_s(*argv: str) -> float:
+    """Seconds that a command takes, which has to succeed."""
     began = time.monotonic()
-    labs.up(path, backend)
-    took_s = time.monotonic() - began
-    labs.down(name)
-    return took_s
+    with labs.start_command(*argv) as command:
+        said, _ = command.communicate(timeout=AT_MOST_S)
+    assert command.returncode == 0, said
+    return time.monotonic() - began

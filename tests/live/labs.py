@@ -105,9 +105,7 @@ class Lab:
 
     def json(self, *argv: str) -> Any:
         """What a command prints with --json."""
-        code, out = self.cli(*argv, "--json")
-        assert code == 0, out
-        return json.loads(out)
+        return told(self.name, *argv)
 
     def json_lines(self, *argv: str) -> list[dict[str, Any]]:
         """What a command prints with --json that prints an object a line."""
@@ -122,6 +120,13 @@ def cli(*argv: str) -> tuple[int, str]:
     with contextlib.redirect_stdout(out):
         code = run_here(list(argv))
     return code, out.getvalue()
+
+
+def told(lab: str, *argv: str) -> Any:
+    """What a command prints with --json about a lab."""
+    code, out = cli(*argv, "--lab", lab, "--json")
+    assert code == 0, out
+    return json.loads(out)
 
 
 def up(path: Path, backend: str = "netns") -> controller.UpResult:

@@ -15,7 +15,9 @@ from dmvpn_lab.backends.state import LabFolder
 from tests.live.namespaces import enter
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
-GRE, ESP, UDP = 47, 50, 17
+ICMP, GRE, ESP, UDP = 1, 47, 50, 17
+TOO_BIG = b"\3\4"
+"""ICMP: unreachable, fragmentation needed and DF set."""
 IKE_PORT = 500
 SO_TIMESTAMP, SO_RCVBUFFORCE = 29, 33
 TIMEVAL = struct.Struct("=qq")
@@ -41,6 +43,8 @@ class Seen:
     dont_fragment: bool
     fragment: bool
     """A piece of a packet."""
+    too_big: bool
+    """A router's word that a packet with DF does not fit."""
 
     @property
     def is_ike(self) -> bool:
@@ -103,7 +107,8 @@ def _seen(data: bytes, at: float) -> Seen:
     port = struct.unpack_from("!H", data, header + 2)[0] if data[9] == UDP else 0
     length, _number, pieces = struct.unpack_from("!HHH", data, 2)
     return Seen(at, socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20]), data[9], port, length,
-                bool(pieces & DONT_FRAGMENT), bool(pieces & PIECE))  # fmt: skip
+                bool(pieces & DONT_FRAGMENT), bool(pieces & PIECE),
+                data[9] == ICMP and data[header : header + 2] == TOO_BIG)  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -172,6 +172,8 @@ def dropped(protected: Protected, node: str, chain: str) -> int:
         ("ike-restart", "kill", "hub"),
         ("ike-restart", "kill-flush", "hub"),
         ("ike-restart", "stop", "hub"),
+        ("agent-kill", "kill", "spoke-a"),
+        ("agent-kill", "kill", "hub"),
     ],
 )
 def test_traffic_gets_over_each_fault_in_seconds(

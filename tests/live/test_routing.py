@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import labs
-from tests.live.labs import Lab
 
 pytestmark = pytest.mark.live
 
@@ -23,13 +23,9 @@ BROADCAST = (
 POINT_TO_POINT = ("    unique: false\n", "    unique: false\n    spoke-gre: point-to-point\n")
 
 
-def failures(lab: Lab) -> list[str]:
-    return [f"{r.name} {r.node}: {r.observed}" for r in lab.verify() if not r.passed]
-
-
-def gateways(lab: Lab, node: str) -> dict[str, str]:
+def gateways(lab: LiveLab, node: str) -> dict[str, str]:
     """LAN -> next hop, of a router."""
-    routes = lab.json("show", node, "routes")
+    routes = lab.show(node, "routes")
     return {r["dst"]: r["gateway"] for r in routes if r["dst"].startswith("192.168.") and "gateway" in r}
 
 
@@ -44,19 +40,18 @@ def gateways(lab: Lab, node: str) -> dict[str, str]:
     ids=["ibgp", "ebgp", "rip", "ospf-broadcast"],
 )
 def test_the_decks_lab_works_before_and_after_an_address_change(
-    tmp_path: Path, name: str, changes: tuple[tuple[str, str], ...], next_hop: str
+    dmvpn_labs: Labs, tmp_path: Path, name: str, changes: tuple[tuple[str, str], ...], next_hop: str
 ) -> None:
-    with labs.running(labs.topology(tmp_path, name, "test-routing", *changes)) as lab:
-        assert failures(lab) == []
+    with dmvpn_labs.running(str(labs.topology(tmp_path, name, "test-routing", *changes))) as lab:
+        lab.verify()
         assert gateways(lab, "spoke-a") == {"192.168.0.0/24": "10.0.0.1", "192.168.2.0/24": next_hop}
-        steps, moved = lab.change("spoke-a")
-        assert [r for r in moved if not r.passed] == []
-        print([(step.step, step.after_s) for step in steps])
-        assert failures(lab) == []
+        print([(step.step, step.after_s) for step in lab.address_change("spoke-a").steps])
+        lab.verify()
 
 
-def test_with_split_horizon_rip_keeps_the_spokes_apart(tmp_path: Path) -> None:
-    with labs.running(labs.topology(tmp_path, "hub-and-spoke-rip", "test-routing", NOT_REFLECTED)) as lab:
-        assert failures(lab) == []
+def test_with_split_horizon_rip_keeps_the_spokes_apart(dmvpn_labs: Labs, tmp_path: Path) -> None:
+    path = labs.topology(tmp_path, "hub-and-spoke-rip", "test-routing", NOT_REFLECTED)
+    with dmvpn_labs.running(str(path)) as lab:
+        lab.verify()
         assert gateways(lab, "hub") == {"192.168.1.0/24": "10.0.0.11", "192.168.2.0/24": "10.0.0.12"}
         assert gateways(lab, "spoke-a") == {"192.168.0.0/24": "10.0.0.1"}

@@ -13,6 +13,7 @@ from dmvpn_lab.scenario.lanes import Lanes
 from dmvpn_lab.scenario.timeline import Timeline
 from dmvpn_lab.testing import Labs, LiveLab, ScenarioFailed
 from tests.live import labs
+from tests.live.line_watch import ESP, LineWatch, line_watch
 
 pytestmark = pytest.mark.live
 SEED, FAULTS = 11, 1
@@ -100,16 +101,27 @@ def test_a_shortcut_is_absent_triggered_and_present_and_proves_nothing_when_it_i
 
 
 @pytest.fixture(scope="module")
-def ipsec(dmvpn_labs: Labs) -> Iterator[LiveLab]:
+def lines() -> Iterator[LineWatch]:
+    with line_watch("ipsec") as watch:
+        yield watch
+
+
+@pytest.fixture(scope="module")
+def ipsec(lines: LineWatch, dmvpn_labs: Labs) -> Iterator[LiveLab]:
     with dmvpn_labs.running("ipsec") as lab:
+        assert lines.opened.is_set()
         yield lab
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["sa-loss", "rekey"])
-def test_a_scenario_of_ipsec_passes(ipsec: LiveLab, name: str) -> None:
+def test_a_scenario_of_ipsec_passes_and_nothing_is_in_clear(
+    ipsec: LiveLab, lines: LineWatch, name: str
+) -> None:
     timeline = ipsec.scenario(load.read(load.find(name)).scenario)
     passed(timeline)
+    assert lines.cleartext() == []
+    assert any(packet.protocol == ESP for packet in lines.packets)
     plan = ipsec.plan
     rows = [row for row in Lanes(plan, timeline).rows() if "spoke-a" in (row.source, row.target)]
     kinds = [row.words for row in rows if row.kind in ("ike", "registration")]

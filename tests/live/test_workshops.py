@@ -56,17 +56,18 @@ def test_the_start_state_fails_the_check_and_the_solution_passes_it(
 def converged(name: str) -> None:
     """Whatever the start state lets come has come: registrations, and adjacencies where EIGRP runs."""
     lab = controller.find(load.read(load.find(name)).plan.lab)
-    wanted = [] if name in CUT_OFF else ["nhrp"]
-    if lab.plan.clouds[0].routing.protocol == "eigrp" and name not in NO_ADJACENCY:
-        wanted.append("eigrp-neighbors")
-    spokes = {str(node.tunnels[0].address.ip) for node in lab.plan.routers() if node.name != "hub"}
     end = time.monotonic() + DEADLINE_S
-    for table in wanted:
-        while True:
-            there = asyncio.run(lab.query("hub", table))
-            if spokes <= {e.get("address", e.get("protocol")) for e in there if e.get("up", True)}:
-                break
-            assert time.monotonic() < end, there
+    for cloud in lab.plan.clouds:
+        wanted = [] if name in CUT_OFF else ["nhrp"]
+        if cloud.routing.protocol == "eigrp" and name not in (*NO_ADJACENCY, *CUT_OFF):
+            wanted.append("eigrp-neighbors")
+        spokes = {str(tunnel.address.ip) for _, tunnel in lab.plan.ours(cloud.name, "spoke")}
+        for table, (hub, _) in ((t, h) for t in wanted for h in lab.plan.ours(cloud.name, "hub")):
+            while True:
+                there = asyncio.run(lab.query(hub.name, table))
+                if spokes <= {e.get("address", e.get("protocol")) for e in there if e.get("up", True)}:
+                    break
+                assert time.monotonic() < end, there
 
 
 def steady(name: str) -> None:

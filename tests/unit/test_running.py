@@ -11,6 +11,7 @@ import pytest
 
 from dmvpn_lab import running
 from dmvpn_lab.backends.base import ExecResult
+from dmvpn_lab.daemon.control import Control
 from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.running import Event, RunningLab, Watch, watching
 from tests.unit.agents import ACCEPTED, knowing, saying, served
@@ -182,3 +183,33 @@ def test_an_error_within_a_watch_comes_out_as_it_is(lab: RunningLab, recorder: R
 
     with pytest.raises(LabError, match="hub is dead"):
         asyncio.run(fail())
+
+
+def test_the_past_of_an_agent_is_all_that_it_remembers_and_nothing_is_waited_for(
+    lab: RunningLab, recorder: Recorder, tmp_path: Path
+) -> None:
+    async def ask() -> tuple[list[Event], list[Event]]:
+        control = Control(lambda name: {})
+        recorder.agents["hub"] = tmp_path / "hub.sock"
+        await control.open(recorder.agents["hub"])
+        try:
+            async with asyncio.timeout(20):
+                none = await lab.past("hub")
+                for number in range(3):
+                    control.publish("registered", {"request_id": number})
+                return none, await lab.past("hub")
+        finally:
+            control.close()
+
+    none, three = asyncio.run(ask())
+    assert none == []
+    assert [(each["node"], each["request_id"]) for each in three] == [("hub", 0), ("hub", 1), ("hub", 2)]
+
+
+def test_an_agent_that_dies_while_it_tells_its_past_is_an_error(lab: RunningLab, recorder: Recorder) -> None:
+    async def ask() -> None:
+        async with saying(recorder, {"hub": (ACCEPTED, {"v": 1, "event": "registered", "at": 1.0})}):
+            await lab.past("hub")
+
+    with pytest.raises(LabError, match="hub: its agent closed the connection"):
+        asyncio.run(ask())

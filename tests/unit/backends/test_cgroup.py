@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +67,32 @@ def test_kill_ends_grandchildren_in_other_sessions(lab_name: str) -> None:
             group.kill()
     assert not group.path.exists()
     assert group.pids() == []
+
+
+def test_what_is_frozen_does_nothing_until_it_is_let_go(lab_name: str) -> None:
+    group = Cgroup(lab_name)
+    group.create()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        group.add(child.pid)
+        with group.frozen():
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            assert not select.select([child.stdout], [], [], 0.3)[0]
+        assert child.stdout.readline() == "go\n"
+        child.stdin.close()
+
+
+def test_a_frozen_group_can_be_killed(lab_name: str) -> None:
+    """Its controller was killed while it wired the nodes."""
+    group = Cgroup(lab_name)
+    group.create()
+    with subprocess.Popen(["sleep", "600"]) as child:
+        group.add(child.pid)
+        with group.frozen():
+            assert group.kill() is True
+        assert child.wait() == -signal.SIGKILL
 
 
 def test_a_host_without_cgroup_v2_is_told_what_to_mount(

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,18 @@ def test_a_node_that_ends_before_it_is_ready_is_told_with_its_last_words(ready: 
 
 
 def test_who_is_not_ready_in_time_is_named(ready: Path) -> None:
-    with pytest.raises(LabError, match=r"not all nodes .* still starting: hub"):
+    with pytest.raises(LabError, match=r"no node became ready for 0 s; still starting: hub"):
         wait({"hub": os.getpid()}, deadline_s=0.1)
+
+
+def test_a_node_that_becomes_ready_gives_the_others_the_whole_time_again(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty nodes may take long, as long as one after the other comes."""
+    began = time.monotonic()
+    ready_after_s = {os.getpid(): 0.6, os.getppid(): 1.2, 1: 1.8}
+    monkeypatch.setattr(procfs, "_is_ready", lambda pid: time.monotonic() - began > ready_after_s[pid])
+    assert len(wait({str(pid): pid for pid in ready_after_s}, deadline_s=1.5)) == 3
 
 
 def test_looking_takes_a_small_share_of_a_processor_however_slow_it_is(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab.spec import plan as planner
-from tests.bench.backends import SPOKES, Size, parent, topology, tree
+from tests.bench.backends import SPOKES, Size, overhead, parent, topology, tree
+from tests.bench.figures import Figure
 
 
 @pytest.mark.parametrize("spokes", SPOKES)
@@ -32,3 +33,14 @@ def test_a_node_is_its_first_process_and_all_below_it() -> None:
             os.kill(pid, 9)
     assert len(found) == 2
     assert shell_parent == os.getpid()
+
+
+def test_overhead_is_told_of_each_backend_to_the_mean_of_dockers_own() -> None:
+    found = {name: [Figure(name, "until links", 1.0, "s"), Figure(name, "up", up_s, "s")]
+             for name, up_s in (("netns", 3.0), ("docker", 15.0))}  # fmt: skip
+    figures = overhead(3, found, [9.0, 11.0])
+    assert [(each.name, each.value, each.met) for each in figures] == [
+        ("by docker run and ip link", 10.0, None),
+        ("up on netns, of that", 0.3, True),
+        ("up on docker, of that", 1.5, False),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from dmvpn_lab.cli.eigrp import text
@@ -14,6 +15,11 @@ EIGRP-IPv4 Neighbors for AS(1)
 H   Address                 Interface              Hold Uptime   SRTT   RTO  Q  Seq
                                                    (sec)         (ms)       Cnt Num
 0   10.1.0.2                eth0                     13 00:01:02    40   240  0  17"""
+INTERFACES = """\
+EIGRP-IPv4 Interfaces for AS(1)
+                              Xmit Queue    Mean   Pacing Time   Bandwidth
+Interface              Peers  Un/Reliable   SRTT   Un/Reliable   (kbit/s)
+eth0                       1          0/0     40          0/22   50% of 1000"""
 TOPOLOGY = """\
 EIGRP-IPv4 Topology Table for AS(1)/ID(0.0.0.1)
 Codes: P - Passive, A - Active, U - Update, Q - Query, R - Reply,
@@ -41,6 +47,18 @@ def test_neighbours_are_printed_in_their_columns() -> None:
     neighbour.since, neighbour.srtt_s, neighbour.rto_s, neighbour.last_sequence = now - 62, 0.040, 0.24, 17
     (fact,) = views.neighbours(speaker, now)
     assert text("neighbors", [fact | {"hold_s": 13.2}]) == NEIGHBOURS
+
+
+def test_an_interface_has_the_rest_between_two_of_its_packets() -> None:
+    speaker, _ = hub()
+    link = speaker.links["eth0"]
+    link.neighbours[IPv4Address("10.1.0.2")].srtt_s = 0.040
+    link.config = replace(link.config, bandwidth_kbps=1000)
+    link.pacing_s = link.config.pacing_s
+    assert link.config.mtu == 1400
+    (fact,) = views.interfaces(speaker)
+    assert fact["pacing_ms"] == 1000 * 1400 * 8 / 500_000
+    assert text("interfaces", [fact]) == INTERFACES
 
 
 def test_the_topology_table_has_feasible_and_reported_distances() -> None:

@@ -199,6 +199,23 @@ def test_replay_gives_the_events_of_before_in_order_and_no_more_than_are_kept(tm
     served(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "told"), [(2, [3, 4]), (9, [0, 1, 2, 3, 4]), (0, []), (-3, []), ("2", []), (False, [])]
+)
+def test_replay_gives_as_many_of_the_last_events_as_are_wanted(
+    wanted: object, told: list[int], tmp_path: Path
+) -> None:
+    async def test(made: Place) -> None:
+        for number in range(5):
+            made.control.publish("event", {"n": number})
+        peer = await made.peer()
+        await peer.ask({"v": 1, "id": 1, "subscribe": True, "replay": wanted})
+        made.control.publish("event", {"n": "new"})
+        assert [(await peer.line())["n"] for _ in range(len(told) + 1)] == [*told, "new"]
+
+    served(tmp_path, test)
+
+
 def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_lose_nothing(tmp_path: Path) -> None:
     async def test(made: Place) -> None:
         slow, good = await made.peer(), await made.peer()

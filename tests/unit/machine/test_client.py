@@ -56,9 +56,9 @@ class Resident:
         """Send a frame."""
         wire.send_frame(self.connection, kind, body)
 
-    def exit(self, code: int) -> None:
-        """The command has ended."""
-        wire.send_json(self.connection, Kind.EXIT, {"code": code})
+    def exit(self, code: int, signals: int = 0) -> None:
+        """The command has ended, and has got so many signals."""
+        wire.send_json(self.connection, Kind.EXIT, {"code": code, "signals": signals})
 
 
 @contextmanager
@@ -136,8 +136,31 @@ def test_signals_are_the_commands(tmp_path: Path, number: signal.Signals) -> Non
         process.send_signal(number)
         assert json.loads(resident.expect(Kind.SIGNAL)) == {"number": number}
         assert process.poll() is None, "the command decides what it does"
-        resident.exit(130)
-        assert process.wait(20) == 130
+        resident.exit(7, signals=1)
+        assert process.wait(20) == 7
+
+
+def test_a_signal_that_the_command_did_not_get_any_more_is_the_clients(tmp_path: Path) -> None:
+    with running(tmp_path, "events", "--follow") as (resident, process):
+        resident.greet()
+        resident.say(Kind.STDOUT, b"ready\n")
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        resident.expect(Kind.SIGNAL)
+        resident.exit(0)
+        assert process.wait(20) == -signal.SIGTERM
+
+
+def test_a_command_whose_output_nobody_reads_is_told_to_end(tmp_path: Path) -> None:
+    with running(tmp_path, "events", "--follow") as (resident, process):
+        resident.greet()
+        assert process.stdout is not None
+        process.stdout.close()
+        resident.say(Kind.STDOUT, b"news\n")
+        assert json.loads(resident.expect(Kind.SIGNAL)) == {"number": signal.SIGTERM}
+        resident.exit(143)
+        assert process.wait(20) == 143
 
 
 def test_only_what_was_asked_for_is_written_here(tmp_path: Path) -> None:

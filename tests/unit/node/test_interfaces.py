@@ -16,6 +16,7 @@ import pytest
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.linux.link import find_link
 from dmvpn_lab.linux.netlink import NetlinkError
+from dmvpn_lab.node import interfaces
 from dmvpn_lab.node.config import Interface, NodeConfig, parse
 from dmvpn_lab.node.interfaces import set_up
 from tests.live.namespaces import Netns, wire
@@ -37,10 +38,12 @@ def other() -> Iterator[Netns]:
     made.close()
 
 
-def config(*interfaces: Interface, routes: tuple[tuple[str, str], ...] = ()) -> NodeConfig:
+def config(
+    *interfaces: Interface, routes: tuple[tuple[str, str], ...] = (), patience_s: float = 60.0
+) -> NodeConfig:
     document: dict[str, Any] = {"version": 1, "hostname": "n", "services": [], "agent": False,
                                 "interfaces": []}  # fmt: skip
-    return replace(parse(document), interfaces=interfaces, routes=routes)
+    return replace(parse(document), interfaces=interfaces, routes=routes, patience_s=patience_s)
 
 
 ETH1 = Interface("eth1", 1400, ("192.0.2.1/24", "198.51.100.1/24"), "02:00:00:00:00:aa")
@@ -85,7 +88,7 @@ def test_an_interface_that_comes_later_is_waited_for_by_event(node: Netns, other
         code = 1
         try:
             with node.entered():
-                set_up(config(ETH1, Interface("eth2", 1500, ())), patience_s=20.0)
+                set_up(config(ETH1, Interface("eth2", 1500, ()), patience_s=20.0))
             code = 0
         finally:
             os._exit(code)
@@ -118,8 +121,19 @@ def test_an_interface_that_does_not_come_is_named_with_what_is_there(node: Netns
         node.entered(),
         pytest.raises(LabError, match=r"no interface eth2, eth3 after 0 s; there are .*eth1"),
     ):
-        set_up(config(ETH1, Interface("eth3", 1500, ()), Interface("eth2", 1500, ())), patience_s=0.2)
+        set_up(config(ETH1, Interface("eth3", 1500, ()), Interface("eth2", 1500, ()), patience_s=0.2))
     assert 0.2 <= time.monotonic() - began < 5.0
+
+
+def test_a_node_that_waits_says_once_for_what(
+    node: Netns, other: Netns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(interfaces, "WORD_AFTER_S", 0.1)
+    wire(other, "far", node, "eth1")
+    with node.entered(), pytest.raises(LabError):
+        set_up(config(ETH1, Interface("eth2", 1500, ()), patience_s=0.5))
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(";")[0] for line in said] == ["dmvpn-node: waiting for eth2"]
 
 
 def test_a_gateway_that_no_address_reaches_is_refused_by_name(node: Netns, other: Netns) -> None:

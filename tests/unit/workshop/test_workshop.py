@@ -131,3 +131,17 @@ def test_a_start_that_is_interrupted_before_its_lab_starts_starts_nothing(
     assert run("workshop", "start", "22").code == 130
     assert recorder.done == []
     assert progress.read() == {}
+
+
+def test_a_start_that_is_interrupted_in_its_commands_leaves_no_lab(
+    run: Run, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(Recorder, "enter_argv", interrupted)
+    assert run("workshop", "start", "24").code == 130
+    assert [each[0] for each in recorder.done][-2:] == ["up", "down"]
+    assert not progress.topology("24-gre-dropped").exists()
+    assert progress.read() == {}

@@ -1,0 +1,1 @@
+"""A lab as it lives: one model of its state, shown in a terminal and in a browser."""

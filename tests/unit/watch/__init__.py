@@ -1,0 +1,1 @@
+"""Watch: the model of a lab, and its views."""
