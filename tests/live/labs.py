@@ -13,7 +13,7 @@ import sys
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dmvpn_lab import controller, convergence
 from dmvpn_lab.backends.base import ExecResult
@@ -39,6 +39,16 @@ def topology(folder: Path, name: str, lab: str, *changes: tuple[str, str]) -> Pa
     path = folder / f"{lab}.yml"
     path.write_text(text)
     return path
+
+
+class Commanded(Protocol):
+    """A lab in whose nodes commands can be run: one of these, or one of the plugin."""
+
+    def exec(self, node: str, *argv: str) -> ExecResult:
+        """A command in a node."""
+
+    def must(self, node: str, *argv: str) -> str:
+        """The output of a command in a node that has to succeed."""
 
 
 @dataclass(frozen=True, slots=True)

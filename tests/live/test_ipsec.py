@@ -236,7 +236,7 @@ def test_the_largest_packet_of_the_lans_passes_both_tunnels_whole_and_a_larger_o
 
 def test_tcp_through_two_protected_tunnels_is_told_what_fits(protected: Protected) -> None:
     protected.lab.must("host-1", "ip", "route", "flush", "cache")
-    ends = asyncio.run(test_mtu.transfer(protected.lab))
+    ends = asyncio.run(test_mtu.transfer(protected.lab.running))
     assert ends == (test_mtu.MSS - test_mtu.TIMESTAMPS,) * 2
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.live import labs
 from tests.live.labs import Lab
 from tests.live.line_watch import ESP, LineWatch, line_watch
-from tests.live.test_phase_3 import FAR, clear, hops, shortcuts, until
+from tests.live.test_phase_3 import FAR, hops, shortcuts, until
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
 
@@ -60,7 +60,8 @@ def until_peers(lab: Lab, node: str, wanted: list[str]) -> None:
 
 def alone(lab: Lab) -> None:
     """Both spokes forget each other, and have SAs with the hub only."""
-    clear(lab)
+    for node in ("spoke-a", "spoke-b"):
+        lab.query(node, "clear")
     for spoke in ("spoke-a", "spoke-b"):
         until_peers(lab, spoke, [HUB])
 

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from dmvpn_lab.running import RunningLab
 from dmvpn_lab.testing import LiveLab
+from tests.live.labs import Commanded
 
 pytestmark = pytest.mark.live
 
@@ -36,7 +38,7 @@ with socket.create_connection(("192.168.2.2", 7000), 20) as connection:
 """
 
 
-def ping(lab: LiveLab, octets: int) -> tuple[int, str]:
+def ping(lab: Commanded, octets: int) -> tuple[int, str]:
     """One ping of so many octets in all from host-1 to host-2 that must not be fragmented."""
     done = lab.exec(
         "host-1", "ping", "-n", "-c", "1", "-W", "3", "-M", "do", "-s", str(octets - HEADERS), "192.168.2.2"
@@ -44,7 +46,7 @@ def ping(lab: LiveLab, octets: int) -> tuple[int, str]:
     return done.exit_code, done.stdout + done.stderr
 
 
-def fragments(lab: LiveLab, node: str) -> int:
+def fragments(lab: Commanded, node: str) -> int:
     """Fragments that a node has made."""
     line = lab.must(node, "nstat", "-az", "IpFragCreates").splitlines()[-1]
     return int(line.split()[1])
@@ -63,16 +65,16 @@ def test_tcp_is_told_what_fits_and_no_router_makes_fragments(deck: LiveLab) -> N
     deck.verify()
     deck.must("host-1", "ip", "route", "flush", "cache")
     before = {node: fragments(deck, node) for node in ("spoke-a", "hub", "spoke-b")}
-    at_client, at_server = deck.run(transfer(deck))
+    at_client, at_server = deck.run(transfer(deck.lab))
     assert at_client == at_server == MSS - TIMESTAMPS
     assert {node: fragments(deck, node) for node in before} == before
 
 
-async def transfer(lab: LiveLab) -> tuple[int, int]:
+async def transfer(lab: RunningLab) -> tuple[int, int]:
     """Send OCTETS from host-1 to host-2; the segment size as each end sees it."""
-    async with lab.lab.stream("host-2", ["python3", "-I", "-S", "-c", SERVER]) as server:
+    async with lab.stream("host-2", ["python3", "-I", "-S", "-c", SERVER]) as server:
         assert server.stdout is not None
         assert await server.stdout.readline() == b"ready\n"
-        sent = await lab.lab.must("host-1", "python3", "-I", "-S", "-c", CLIENT)
+        sent = await lab.must("host-1", "python3", "-I", "-S", "-c", CLIENT)
         async with asyncio.timeout(30):
             return int(sent), int(await server.stdout.readline())
