@@ -65,18 +65,24 @@ class RunningLab:
 
     async def query(self, node: str, name: str) -> Any:
         """One of `answers.QUERIES` or `answers.COMMANDS` of a node's agent. Raises LabError."""
+        async with self._asking(node) as (reader, writer):
+            writer.write(json.dumps({"v": answers.VERSION, "id": 1, "query": name}).encode() + b"\n")
+            line = await reader.readline()
+        return _result(node, line)
+
+    @contextlib.asynccontextmanager
+    async def _asking(self, node: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A connection with a node's agent, which has to answer soon. Raises LabError."""
         reader, writer = await self.backend.open(self.plan.lab, node)
         try:
-            writer.write(json.dumps({"v": answers.VERSION, "id": 1, "query": name}).encode() + b"\n")
             async with asyncio.timeout(ANSWER_DEADLINE_S):
-                line = await reader.readline()
+                yield reader, writer
         except TimeoutError:
             raise LabError(f"{node}: its agent did not answer in {ANSWER_DEADLINE_S:.0f} s") from None
         except ConnectionError as error:
             raise LabError(f"{node}: its agent closed the connection: {error.strerror}") from error
         finally:
             writer.close()
-        return _result(node, line)
 
     async def events(
         self, node: str, *, replay: bool = False, begun: asyncio.Event | None = None
@@ -102,25 +108,17 @@ class RunningLab:
 
         They come before the answer to a question that is asked after them.
         """
-        reader, writer = await self.backend.open(self.plan.lab, node)
         ask = ({"id": 1, "subscribe": True, "replay": True}, {"id": 2, "query": "status"})
         told: list[Event] = []
-        try:
+        async with self._asking(node) as (reader, writer):
             for each in ask:
                 writer.write(json.dumps({"v": answers.VERSION, **each}).encode() + b"\n")
-            async with asyncio.timeout(ANSWER_DEADLINE_S):
-                _result(node, await reader.readline())
-                while (line := await reader.readline()).endswith(b"\n"):
-                    said = json.loads(line)
-                    if "event" not in said:
-                        return told
-                    told.append({"node": node, **said})
-        except TimeoutError:
-            raise LabError(f"{node}: its agent did not answer in {ANSWER_DEADLINE_S:.0f} s") from None
-        except ConnectionError as error:
-            raise LabError(f"{node}: its agent closed the connection: {error.strerror}") from error
-        finally:
-            writer.close()
+            _result(node, await reader.readline())
+            while (line := await reader.readline()).endswith(b"\n"):
+                said = json.loads(line)
+                if "event" not in said:
+                    return told
+                told.append({"node": node, **said})
         raise LabError(f"{node}: its agent closed the connection")
 
     @contextlib.asynccontextmanager

@@ -27,8 +27,6 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
 Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
 EIGRP_ROUTES = "88"
 """Protocol number of the agent's routes in the kernel."""
-QUIET_S = 0.3
-"""Events come at once from an agent's memory; after this silence of all that answer they are all."""
 
 
 def show(
@@ -210,30 +208,23 @@ def events(
 
 
 async def _events(lab: RunningLab, follow: bool, json: bool) -> None:
-    queue: asyncio.Queue[Event] = asyncio.Queue()
+    """What the agents remember, in the order of time; with `follow` what comes after that, too."""
+    nodes = [router.name for router in lab.plan.agents()]
+    remembered = await asyncio.gather(*(lab.past(node) for node in nodes))
+    for event in sorted((event for past in remembered for event in past), key=lambda e: e["at"]):
+        _print_event(event, json)
+    if not follow:
+        return
 
-    async def collect(node: str, begun: asyncio.Event) -> None:
-        async for event in lab.events(node, replay=True, begun=begun):
-            queue.put_nowait(event)
+    async def go_on(node: str, newest: float) -> None:
+        async for event in lab.events(node, replay=True):  # else what came in between would be missed
+            if event["at"] > newest:
+                _print_event(event, json)
 
-    answering = {router.name: asyncio.Event() for router in lab.plan.agents()}
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(collect(*each)) for each in answering.items()]
-            for begun in answering.values():  # a busy host is slow to connect, and silent meanwhile
-                await begun.wait()
-            past: list[Event] = []
-            try:
-                while True:
-                    past.append(await asyncio.wait_for(queue.get(), QUIET_S))
-            except TimeoutError:
-                pass
-            for event in sorted(past, key=lambda e: e["at"]):
-                _print_event(event, json)
-            while follow:
-                _print_event(await queue.get(), json)
-            for task in tasks:
-                task.cancel()
+            for node, past in zip(nodes, remembered, strict=True):
+                group.create_task(go_on(node, max((event["at"] for event in past), default=0.0)))
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
 

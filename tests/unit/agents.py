@@ -63,6 +63,25 @@ def saying(recorder: Recorder, lines: Mapping[str, tuple[Any, ...]]) -> Abstract
     return _agents(recorder, {node: talk(said) for node, said in lines.items()})
 
 
+def remembering(
+    recorder: Recorder, events: Mapping[str, tuple[Any, ...]]
+) -> AbstractAsyncContextManager[None]:
+    """Node -> the past events that its agent tells whoever subscribes. It has an answer to each question."""
+
+    def talk(told: tuple[Any, ...]) -> Talk:
+        async def one(reader: StreamReader, writer: StreamWriter) -> None:
+            while line := await reader.readline():
+                request = json.loads(line)
+                said = told if request.get("replay") is True else ()
+                for each in ({"v": 1, "id": request["id"], "ok": True, "result": None}, *said):
+                    writer.write(json.dumps(each).encode() + b"\n")
+                await writer.drain()
+
+        return one
+
+    return _agents(recorder, {node: talk(told) for node, told in events.items()})
+
+
 def knowing(
     recorder: Recorder, answers: Mapping[str, Mapping[str, Any]]
 ) -> AbstractAsyncContextManager[None]:

@@ -13,9 +13,8 @@ import pytest
 
 from dmvpn_lab.answers import NhrpEntry
 from dmvpn_lab.backends.base import ExecResult
-from dmvpn_lab.cli import look
 from dmvpn_lab.spec.plan_types import Plan
-from tests.unit.agents import ACCEPTED, beside, saying
+from tests.unit.agents import beside, remembering, saying
 from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run, remembered
 
@@ -145,11 +144,7 @@ PEER = {"v": 1, "event": "peer-registered", "at": 1764000000.375, "interface": "
 
 
 def test_events_of_all_routers_are_in_the_order_of_time(run: Run, deck: Plan, recorder: Recorder) -> None:
-    with (
-        agent(recorder, "hub", ACCEPTED, PEER),
-        agent(recorder, "spoke-a", ACCEPTED, DONE, SENT),
-        agent(recorder, "spoke-b", ACCEPTED),
-    ):
+    with beside(remembering(recorder, {"hub": (PEER,), "spoke-a": (DONE, SENT), "spoke-b": ()})):
         lines = run("events").out.splitlines()
         documents = [json.loads(line) for line in run("events", "--json").out.splitlines()]
     assert [line.split()[1:3] for line in lines] == [
@@ -173,13 +168,8 @@ def test_events_wait_for_an_agent_that_is_slow_to_answer(
         await asyncio.sleep(0.2)
         return await opened(self, lab, node)
 
-    monkeypatch.setattr(look, "QUIET_S", 0.03)
     monkeypatch.setattr(Recorder, "open", slowly)
-    with (
-        agent(recorder, "hub", ACCEPTED, PEER),
-        agent(recorder, "spoke-a", ACCEPTED),
-        agent(recorder, "spoke-b", ACCEPTED),
-    ):
+    with beside(remembering(recorder, {"hub": (PEER,), "spoke-a": (), "spoke-b": ()})):
         assert run("events").out.split()[1:3] == ["hub", "peer-registered"]
 
 
