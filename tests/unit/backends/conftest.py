@@ -71,8 +71,10 @@ def _serve(listener: socket.socket) -> None:
             connection, _ = listener.accept()
         except OSError:
             return
-        with connection, contextlib.suppress(BrokenPipeError):
+        with connection, contextlib.suppress(ConnectionError):
             data, ancillary, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(12))
+            if not data:
+                continue  # killed before it asked
             fds = array.array("i", ancillary[0][2][:12])
             request = json.loads(data)
             environment = {"PYTHONPATH": ":".join(request["path"]), "PATH": os.environ["PATH"]}
@@ -82,5 +84,8 @@ def _serve(listener: socket.socket) -> None:
             )  # fmt: skip
             for fd in fds:
                 os.close(fd)
-            connection.sendall(json.dumps({"pid": child.pid}).encode() + b"\n")
-            connection.sendall(json.dumps({"exit": child.wait()}).encode() + b"\n")
+            try:
+                connection.sendall(json.dumps({"pid": child.pid}).encode() + b"\n")
+            finally:
+                code = child.wait()
+            connection.sendall(json.dumps({"exit": code}).encode() + b"\n")
