@@ -24,6 +24,7 @@ from typing import Any
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import bundle, wire
+from dmvpn_lab.machine.paths import command_runs
 from dmvpn_lab.machine.wire import Kind
 
 PASSED_ON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CI")
@@ -86,7 +87,7 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
         "winsize": _window(),
         "files": manifest,
     }
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with command_runs(), socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.settimeout(None)
         try:
             wire.send_json(connection, Kind.HELLO, hello)

@@ -61,6 +61,11 @@ class MachinePaths:
         return self.folder / "console.log"
 
     @property
+    def commands(self) -> Path:
+        """Locked, shared, by every command while it runs in the machine."""
+        return self.folder / "commands.lock"
+
+    @property
     def monitor(self) -> Path:
         """QEMU's QMP socket, in a short path: a UNIX socket's name has 108 octets at most."""
         return self.folder / "qmp"
@@ -80,3 +85,21 @@ def locked(name: str) -> Iterator[None]:
     with open(cache_folder() / f"{name}.lock", "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def command_runs() -> Iterator[None]:
+    """Tell others that a command runs in the machine: who finds it slow must not end it."""
+    with open(machine_paths().commands, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def commands_run() -> bool:
+    """Whether any does."""
+    with open(machine_paths().commands, "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

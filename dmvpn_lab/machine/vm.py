@@ -19,7 +19,7 @@ from dmvpn_lab.errors import HostError, UsageError
 from dmvpn_lab.machine import qemu
 from dmvpn_lab.machine.build import image_name, machine_image
 from dmvpn_lab.machine.client import labs_in, ping
-from dmvpn_lab.machine.paths import MachinePaths, cache_folder, locked, machine_paths
+from dmvpn_lab.machine.paths import MachinePaths, cache_folder, commands_run, locked, machine_paths
 from dmvpn_lab.machine.recipe import load as load_recipe
 
 Progress = Callable[[str], None]
@@ -88,7 +88,13 @@ def ensure(progress: Progress) -> Running:
 
 
 def _require_empty(running: Running) -> None:
-    """Raises UsageError when a machine of another version has labs: they would end with it."""
+    """What must not end with it: the labs of another version's machine (UsageError), commands at work in
+    a machine that is too busy to answer (HostError)."""
+    if running.current and commands_run():
+        raise HostError(
+            "the machine does not answer, and commands run in it",
+            hint="wait for them, or end them and it with 'dmvpn-lab machine stop'",
+        )
     labs = [] if running.current else labs_in(running.port, running.token)
     if labs:
         raise UsageError(

@@ -255,3 +255,39 @@ def test_kvm_that_did_not_work_is_not_tried_again_until_something_changed(
 def test_without_kvm_the_machine_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert vm._accelerators() == ("tcg",)
+
+
+HOLD = """
+import sys, time
+from dmvpn_lab.machine.paths import command_runs
+with command_runs():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_machine_that_is_too_busy_to_answer_is_not_ended_under_a_command() -> None:
+    machine = subprocess.Popen(["sleep", "60"])
+    command = subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with machine, command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "held\n"
+        facts = {
+            "pid": machine.pid,
+            "started": vm._start_time(machine.pid),
+            "port": vm._free_port(),  # nobody answers there
+            "accelerator": "tcg",
+            "image": vm.image_name(vm.load_recipe()),
+        }
+        paths.machine_paths().running.write_text(json.dumps(facts))
+        paths.machine_paths().token.write_text("secret")
+        with pytest.raises(HostError, match="does not answer, and commands run in it"):
+            vm.ensure(lambda text: None)
+        assert machine.poll() is None
+        command.kill()
+        command.wait()
+        assert not paths.commands_run()  # a lock ends with its holder
+        assert vm.stop()
+        assert vm.find() is None
