@@ -34,7 +34,7 @@ test: lint unit live ## every test that CI runs
 
 test-all: lint ## the same and the long campaigns; writes results/test-all.txt
 	@mkdir -p $(RESULTS)
-	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract 2>&1 | tee $(RESULTS)/test-all.txt
+	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract -m "long or not long" 2>&1 | tee $(RESULTS)/test-all.txt
 	@$(PY) tools/live-tests --long 2>&1 | tee -a $(RESULTS)/test-all.txt
 
 lint: $(READY) ## ruff, mypy, import-linter
@@ -45,7 +45,7 @@ lint: $(READY) ## ruff, mypy, import-linter
 
 unit: $(READY) ## tests that run on any kernel
 	@echo 'deselected: tests marked `long` (make test-all runs them)'
-	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract -m "not long"
+	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract
 
 live: $(READY) ## tests on a kernel with GRE: here, or in the machine
 	@$(PY) tools/live-tests
