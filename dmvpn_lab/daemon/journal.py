@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.saved import Changes, Key, Record, Saved, binding_of, record_of
+from dmvpn_lab.nhrp.saved import NOTHING, Changes, Key, Record, Saved, binding_of, record_of
 
 VERSION = 1
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -48,7 +48,7 @@ class Journal:
     def open(self) -> Saved:
         """Read what an earlier agent left and begin a file with just that. Raises HostError."""
         if self._path is None:
-            return Saved()
+            return NOTHING
         saved = self._read(self._path)
         try:
             self._begin(self._path)
@@ -117,13 +117,13 @@ class Journal:
         """What a file says, and the lines to begin the next one with."""
         try:
             if path.stat().st_size > SIZE_LIMIT:
-                return Saved()
+                return NOTHING
             lines = path.read_bytes().split(b"\n")[:-1]  # what has no end of line was cut off
             head = json.loads(lines[0])
         except (OSError, ValueError, IndexError):
-            return Saved()
+            return NOTHING
         if not isinstance(head, dict) or (head.get("version"), head.get("boot")) != (VERSION, _boot()):
-            return Saved()
+            return NOTHING
         self.found = True
         bindings: dict[Key, Binding] = {}
         for line in lines[1:]:

@@ -152,7 +152,7 @@ class Agent:
                     self._resolver.restored(binding, now)
         for tunnel in self.tunnels.values():
             tunnel.multicast_actions()  # the shell gives a link that it opens the whole set
-        if not state.bindings:
+        if not state.found:
             return []
         return [Notify("state-restored", {"bindings": kept, "dropped": len(state.bindings) - kept})]
 

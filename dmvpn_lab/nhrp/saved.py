@@ -28,6 +28,12 @@ class Saved:
 
     last_id: int | None = None
     bindings: tuple[Binding, ...] = ()
+    found: bool = True
+    """Whether there was an earlier agent that left anything to read, be it no binding."""
+
+
+NOTHING = Saved(found=False)
+"""There was no earlier agent, or its file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from dmvpn_lab.daemon import journal
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.saved import Changes, Saved
+from dmvpn_lab.nhrp.saved import NOTHING, Changes, Saved
 from tests.unit.nhrp.builders import OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 
 BOUND = Binding(TUNNEL, SPOKE, SPOKE_NBMA, 1.5, unique=True, holding_time_s=300, expires=301.5, request_id=5)
@@ -112,7 +112,7 @@ def test_a_file_that_was_cut_anywhere_gives_the_lines_that_are_whole(path: Path)
 def test_a_file_of_somebody_else_is_taken_for_none(path: Path, junk: bytes) -> None:
     path.write_bytes(junk)
     made = Journal(path)
-    assert made.open() == Saved()
+    assert made.open() == NOTHING
     assert not made.found
     made.write(bound(BOUND))
     assert left(path).bindings == (BOUND,)
@@ -132,7 +132,7 @@ def test_times_of_an_earlier_boot_mean_nothing(path: Path, monkeypatch: pytest.M
     boot = path.parent / "boot_id"
     boot.write_text("another\n")
     monkeypatch.setattr(journal, "BOOT_ID", boot)
-    assert left(path) == Saved()
+    assert left(path) == NOTHING
 
 
 def test_the_file_stays_in_proportion_to_the_bindings_however_often_they_are_renewed(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_written_is_given_up_and_leaves_nothing_untrue(pat
 
 def test_without_a_path_nothing_is_kept(tmp_path: Path) -> None:
     made = Journal(None)
-    assert made.open() == Saved()
+    assert made.open() == NOTHING
     made.write(bound(BOUND))
     made.close()
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.saved import Saved, binding_of, record_of
+from dmvpn_lab.nhrp.saved import NOTHING, Saved, binding_of, record_of
 from tests.unit.nhrp.builders import (
     HUB,
     HUB_NBMA,
@@ -91,8 +91,10 @@ def test_what_is_not_valid_any_more_is_dropped_and_counted(invalid: Binding) -> 
     assert bindings(made, NOW) == {str(SPOKE): str(SPOKE_NBMA)}
 
 
-def test_without_bindings_nothing_is_said() -> None:
-    assert restored()[1] == []
+def test_an_earlier_agent_without_bindings_is_told_of_too_and_none_is_not() -> None:
+    made = agent(hub_config())
+    assert facts(made.restore(Saved(4000), NOW), "state-restored") == {"bindings": 0, "dropped": 0}
+    assert made.restore(NOTHING, NOW) == []
 
 
 def test_request_ids_go_on_where_the_earlier_agent_stopped() -> None:
