@@ -36,7 +36,7 @@ def run(argv: list[str]) -> int:
     """Run one command. Returns its exit code; errors of our own tree are printed with their hint."""
     try:
         if _runs_here(argv):
-            from dmvpn_lab.cli.app import run_here
+            from dmvpn_lab.cli.commands import run_here
 
             return run_here(argv)
         return _run_in_machine(argv)
@@ -104,7 +104,7 @@ def _run_in_machine(argv: list[str]) -> int:
 
 def _check(argv: list[str]) -> int:
     """What is wrong with the words or the topology of `up` is told here, before any machine starts."""
-    from dmvpn_lab.cli.app import run_here
+    from dmvpn_lab.cli.commands import run_here
 
     return run_here(["up", CHECK, *argv[1:]])
 

@@ -20,7 +20,7 @@ from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.backends.cgroup import Cgroup
 from dmvpn_lab.backends.state import LABS
 from dmvpn_lab.checks import CheckResult
-from dmvpn_lab.cli.app import run_here
+from dmvpn_lab.cli.commands import run_here
 from dmvpn_lab.convergence import Step
 from dmvpn_lab.faults import address_change, base
 from dmvpn_lab.faults.base import Line

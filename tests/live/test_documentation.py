@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmvpn_lab.cli.app import run_here
+from dmvpn_lab.cli.commands import run_here
 from tests.documented import commands, difference
 from tests.live import labs
 
