@@ -33,7 +33,7 @@ COMMANDS = ("clear", "expire", "leave")
 holding time, `leave` takes this router's registrations back from its servers."""
 
 EVENTS = (
-    "state-restored",  # bindings, dropped: what a restarted agent took over from the one before it, be it none
+    "state-restored",  # bindings, dropped: what an agent took over from the one before it, be it none
     "agent-ready",  # all tunnels are up; facts: tunnels
     "tunnel-up",  # interface, nbma
     "tunnel-down",  # interface, reason
