@@ -22,8 +22,16 @@ async def start(argv: Sequence[str], *, stdin: int = DEVNULL) -> Process:
 
 
 async def end(child: Process) -> None:
-    """Kill the whole group, and wait until it is gone. Nothing to do when it has ended."""
+    """Kill the whole group, and wait until it is gone. Nothing to do when it has ended.
+
+    A caller that is cancelled meanwhile waits, too: what is killed is soon gone.
+    """
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()
+    gone = asyncio.ensure_future(child.wait())
+    try:
+        await asyncio.shield(gone)
+    except asyncio.CancelledError:
+        await gone
+        raise

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
+
+import pytest
 
 from dmvpn_lab.backends import child
 
@@ -50,3 +53,16 @@ def test_without_being_asked_to_a_child_reads_nothing() -> None:
         return out
 
     assert asyncio.run(run()) == b""
+
+
+def test_who_is_cancelled_while_it_ends_a_child_has_ended_it_all_the_same() -> None:
+    async def run() -> int | None:
+        process = await child.start(["sleep", "600"])
+        ending = asyncio.ensure_future(child.end(process))
+        await asyncio.sleep(0)
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+        return process.returncode
+
+    assert asyncio.run(run()) == -signal.SIGKILL
