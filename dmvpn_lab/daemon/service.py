@@ -129,7 +129,10 @@ class Service:
             self._take_over(port)
         present = self._sources.present[config.source]
         if present is not None:
+            known = self._agent.tunnels[config.name].nbma
             self._source(port, present)
+            if known == present and self._ports.get(config.name) is port:  # the core did not miss it
+                self._control.publish("tunnel-up", {"interface": config.name, "nbma": str(present)})
         self._alarm.set()
 
     def _fail(self, config: TunnelConfig, error: TunnelError) -> None:

@@ -40,7 +40,8 @@ def measure(folder: Path, runs: int) -> list[Figure]:
     with labs.running(labs.topology(folder, "ipsec", NAME)) as lab:
         failed = [f"{r.name} {r.node}: {r.observed}" for r in lab.verify() if not r.passed]
         assert not failed, failed
-        return [*[_fault(lab, *each, runs) for each in FAULTS], *_moved(lab, runs), _cuts(lab, runs)]
+        faults = [_fault(lab, fault, way, node, goal, runs) for fault, way, node, goal in FAULTS]
+        return [*faults, *_moved(lab, runs), _cuts(lab, runs)]
 
 
 def cut(lab: Lab) -> float:

@@ -80,7 +80,7 @@ class Hub:
 
 def measure(sizes: tuple[int, ...], burst: int) -> list[Figure]:
     """Both kinds of hub, at each size, and the burst at the largest."""
-    figures = []
+    figures: list[Figure] = []
     for spokes in sizes:
         with room_for_neighbours(), contextlib.ExitStack() as stack:
             hubs = [_hub(kind, stack) for kind in KINDS]
@@ -94,7 +94,7 @@ def measure(sizes: tuple[int, ...], burst: int) -> list[Figure]:
             where = f"registrations, {spokes:,} spokes"
             for hub in hubs:
                 figures += _figures(hub, where)
-            figures += _ratios(*hubs, where)
+            figures += _ratios(hubs[0], hubs[1], where)
     return figures
 
 

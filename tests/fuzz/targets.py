@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify
 from dmvpn_lab.nhrp.agent import Agent
@@ -76,7 +77,7 @@ class Refused:
                 told |= self._carry_out(self._hub.installed(action.token, True, self._now))
         return told
 
-    def _state(self) -> set[tuple[IPv4Address, IPv4Address]]:
+    def _state(self) -> set[tuple[IpAddress, IPv4Address]]:
         return {(b.protocol, b.nbma) for cache in self._hub.domains.values() for b in cache}
 
 

@@ -168,6 +168,7 @@ def test_a_tunnel_that_somebody_removes_is_made_again_with_its_neighbours(lab: W
     spoke.start().wait("registered")
     hub.netns.ip("link del tunnel0")
     at_hub.wait("tunnel-down")
+    at_hub.wait("tunnel-up", interface="tunnel0", nbma=HUB_NBMA)
     spoke.netns.run("ping", "-c", "1", "-W", "2", "10.0.0.1")
     assert hub.neighbours() == {"10.0.0.11": "172.16.1.1"}
     assert [peer["nbma"] for peer in at_hub.query("multicast")] == ["172.16.1.1"]

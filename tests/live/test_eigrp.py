@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ POINT_TO_POINT = ("    network-id: 1\n", "    network-id: 1\n    spoke-gre: poin
 
 def failures(lab: Lab) -> list[str]:
     return [f"{r.name} {r.node}: {r.observed}" for r in lab.verify() if not r.passed]
+
+
+def all_learned(lab: Lab) -> bool:
+    """Whether both spokes have all routes of the others."""
+    return all(len(learned(lab, spoke)) == 2 for spoke in ("spoke-a", "spoke-b"))
 
 
 def learned(lab: Lab, node: str) -> dict[str, str]:
@@ -103,9 +109,7 @@ def test_9_kbit_are_visibly_slow_and_1000_are_not(tmp_path: Path) -> None:
     took: dict[str, float] = {}
     for name, changes in (("9", (NINE_KBIT,)), ("1000", ())):
         with labs.running(labs.topology(tmp_path, "hub-and-spoke", f"test-eigrp-{name}", *changes)) as lab:
-            took[name] = eventually(
-                lambda lab=lab: all(len(learned(lab, spoke)) == 2 for spoke in ("spoke-a", "spoke-b")), 90
-            )
+            took[name] = eventually(partial(all_learned, lab), 90)
     print(f"all routes after {took['9']:.1f} s at 9 kbit/s, {took['1000']:.1f} at 1000")
     assert took["9"] > took["1000"] + 3
 

@@ -64,7 +64,8 @@ def star(made: World) -> tuple[Router, Router, list[Router]]:
         wires.append(ours)
         theirs["summaries"] = [f"10.{number}.0.0/16"] if stub == Stub.SUMMARY else []
         behind = passive(spoke, "lan1", f"10.{number}.0.0/24", statics=[f"10.{number}.77.0/24"])
-        interfaces, options = [theirs, behind], {"stub": int(stub)}
+        interfaces = [theirs, behind]
+        options: dict[str, Any] = {"stub": int(stub)}
         if stub & Stub.LEAK:
             to_far, to_spoke = wired(spoke, far, 16)
             interfaces.append(to_far)

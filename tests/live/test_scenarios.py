@@ -69,7 +69,7 @@ def test_an_interrupted_run_leaves_the_lab_as_it_was(dmvpn_lab: LiveLab, tmp_pat
     path.write_text(WAITING)
     process = labs.start_command("run", str(path))
     assert process.stdout is not None
-    said = []
+    said: list[str] = []
     while not (said and "expect: spoke-a: event nbma-changed" in said[-1]):
         said.append(process.stdout.readline())
         assert said[-1], said

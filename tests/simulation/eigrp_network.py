@@ -17,6 +17,7 @@ from dmvpn_lab.eigrp.config import InterfaceConfig, ProcessConfig
 from dmvpn_lab.eigrp.constants import GROUP
 from dmvpn_lab.eigrp.dual import INFINITE
 from dmvpn_lab.eigrp.speaker import Speaker
+from tests.unit.eigrp.classic import classic
 
 LATEST_S = 0.05
 
@@ -81,7 +82,7 @@ class Network:
         """A router on segments, each with changes to its interface's configuration."""
         number = len(self.routers) + 1
         interfaces, segments = [], {}
-        for i, (segment, changes) in enumerate(ports):  # type: ignore[misc]
+        for i, (segment, changes) in enumerate(ports):
             address = IPv4Interface(f"{segment.network.network_address + number}/16")
             interfaces.append(interface(f"eth{i}", address, **changes))
             segments[f"eth{i}"] = segment
@@ -293,7 +294,7 @@ class Network:
                 for target, delay in self._nearest(source).items():
                     lan = next((c for c in self.routers[target].interfaces if c.name == "lan"), None)
                     if lan is not None:
-                        found[source.name, target] = lan.metric.bandwidth + lan.metric.delay + delay
+                        found[source.name, target] = classic(lan).bandwidth + classic(lan).delay + delay
         return found
 
     def _nearest(self, source: Router) -> dict[str, int]:
@@ -311,7 +312,7 @@ class Network:
                     continue
                 for other, _ in segment.members.values():
                     if other.alive and other is not router:
-                        heapq.heappush(queue, (delay + config.metric.delay, other.name))
+                        heapq.heappush(queue, (delay + classic(config).delay, other.name))
         return best
 
 

@@ -23,7 +23,7 @@ def test_three_hundred_spokes_register_within_a_round_trip_with_one_request_each
 def test_before_a_registration_the_hub_sends_nothing_to_anyone() -> None:
     made = cloud(1, 0)
     made.run(10_000)
-    assert (made.hub.sent, made.hub.multicast, made.hub.neighbours) == ({}, frozenset(), {})
+    assert not any((made.hub.sent, made.hub.multicast, made.hub.neighbours))
 
 
 def test_in_calm_a_spoke_sends_one_request_each_third_of_the_holding_time() -> None:
@@ -80,7 +80,7 @@ def test_spokes_that_die_are_forgotten_after_their_holding_time_and_not_before()
     made.run(HOLDING_TIME_S - 51)
     assert len(made.bound()) == 100
     made.run(3)
-    assert (made.bound(), made.hub.neighbours, made.hub.multicast) == ({}, {}, frozenset())
+    assert not any((made.bound(), made.hub.neighbours, made.hub.multicast))
 
 
 def test_after_a_restart_of_the_hub_everyone_is_back_within_a_third_of_the_holding_time() -> None:

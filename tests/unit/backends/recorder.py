@@ -48,6 +48,10 @@ class Recorder:
         self.done.append((node, *argv))
         return self.answer(node, argv)
 
+    async def console(self, lab: str, node: str) -> str:
+        """Nothing was printed."""
+        return ""
+
     def enter_argv(self, lab: str, node: str, argv: Sequence[str]) -> list[str]:
         """A command on this host."""
         return [sys.executable, "-c", f"import sys; print({node!r}, sys.argv[1:])", *argv]

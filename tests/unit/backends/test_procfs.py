@@ -78,7 +78,8 @@ def test_looking_takes_a_small_share_of_a_processor_however_slow_it_is(
         slept.append(seconds)
         ready.touch()  # noqa: ASYNC240 - a temporary file
 
-    monkeypatch.setattr(procfs.time, "thread_time", lambda: float(next(clock)))  # each look: 1 s
-    monkeypatch.setattr(procfs.asyncio, "sleep", sleep)
+    each_look_takes_1_s = "dmvpn_lab.backends.procfs.time.thread_time"
+    monkeypatch.setattr(each_look_takes_1_s, lambda: float(next(clock)))
+    monkeypatch.setattr("dmvpn_lab.backends.procfs.asyncio.sleep", sleep)
     wait({"hub": os.getpid()})
     assert slept == [1.0 / procfs.SHARE]

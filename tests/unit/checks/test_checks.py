@@ -257,10 +257,10 @@ def test_many_spokes_are_tried_in_a_ring() -> None:
 
 def hops(source: str, target: str) -> list[str]:
     cloud = DECK.cloud("dmvpn")
-    ends = [
+    near, far = (
         next((n, t) for n in DECK.routers() for t in n.tunnels if n.name == name) for name in (source, target)
-    ]
-    return [str(hop) for hop in path(DECK, cloud, *ends)]
+    )
+    return [str(hop) for hop in path(DECK, cloud, near, far)]
 
 
 def test_the_path_between_spokes_leads_through_the_hub() -> None:

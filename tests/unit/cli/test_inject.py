@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dmvpn_lab import convergence
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.convergence import Step
+from dmvpn_lab.faults.base import Line
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.agents import ACCEPTED, beside, saying
 from tests.unit.backends.recorder import Recorder
@@ -31,7 +33,7 @@ def recovers(monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
     """The lab gets over it; the test may say what is found afterwards."""
     found = [CheckResult("cache", "hub", True, "172.16.1.2", "172.16.1.2", 0.0)]
 
-    async def recovery(lab: object, watch: object, line: convergence.Line):  # type: ignore[no-untyped-def]
+    async def recovery(lab: object, watch: object, line: Line) -> AsyncIterator[Step]:
         for name, after_s in (("registered", 0.21), ("multicast", 0.21), ("adjacent", 3.5)):
             yield Step(line.router, "tunnel0", name, after_s)
 

@@ -24,6 +24,7 @@ ENTRY: NhrpEntry = {
     "protocol": "10.0.0.11",
     "prefix_length": 32,
     "nbma": "172.16.1.1",
+    "via": "",
     "type": "dynamic",
     "flags": ["multicast", "registered"],
     "holding_time_s": 3600,

@@ -143,11 +143,16 @@ def test_the_topology_of_a_file_travels_into_the_machine_and_a_wrong_file_starts
     path = tmp_path / "mine.yml"
     path.write_text(FILE.replace("topology: hub-and-spoke", "topology: own.yml"))
     brought: list[object] = []
+
+    def remember(*arguments: object) -> int:
+        brought.append(arguments[4])
+        return 0
+
     monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
     monkeypatch.setattr(__main__, "can_run_labs", lambda: False)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("dmvpn_lab.machine.vm.ensure", lambda say: _Machine())
-    monkeypatch.setattr("dmvpn_lab.machine.client.run", lambda *a: brought.append(a[4]) or 0)
+    monkeypatch.setattr("dmvpn_lab.machine.client.run", remember)
     assert __main__.run(["run", str(path), "--svg", "x.svg"]) == 0
     assert brought == [[str(tmp_path / "own.yml")]]
     path.write_text("steps: []\n")

@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -221,13 +221,14 @@ def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_lose_nothing(
         slow, good = await made.peer(), await made.peer()
         for each in (slow, good):
             await each.ask({"v": 1, "id": 1, "subscribe": True})
-        slow.writer.transport.pause_reading()
+        transport = cast(asyncio.ReadTransport, slow.writer.transport)
+        transport.pause_reading()
         size = 64 << 10
         count = 3 * BACKLOG // size
         for number in range(count):
             made.control.publish("event", {"n": number, "padding": "x" * size})
             assert (await good.line())["n"] == number
-        slow.writer.transport.resume_reading()
+        transport.resume_reading()
         with contextlib.suppress(ConnectionResetError):
             got = await asyncio.wait_for(slow.reader.read(), PATIENCE_S)
             assert len(got) < count * size

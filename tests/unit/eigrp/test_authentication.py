@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
@@ -98,7 +99,7 @@ class Ends:
         for _ in range(20):
             self.deliver()
 
-    def take(self, one: Speaker, actions: list[object]) -> None:
+    def take(self, one: Speaker, actions: Sequence[object]) -> None:
         self.sent += [(one, each) for each in actions if isinstance(each, Send)]
 
     def deliver(self) -> None:

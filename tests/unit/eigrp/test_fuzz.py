@@ -48,9 +48,9 @@ def test_mutations_reach_every_kind_of_packet() -> None:
 def test_an_error_of_another_kind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(data: bytes) -> eigrp.Packet:
         found = real(data)
-        return found if found.vrid == 0 else {}[found.vrid]
+        return found if found.vrid == 0 else {0: found}[found.vrid]
 
     real = eigrp.decode
-    monkeypatch.setattr(routing.eigrp, "decode", careless)
+    monkeypatch.setattr("tests.fuzz.routing.eigrp.decode", careless)
     with pytest.raises(KeyError):
         mutate("eigrp-decode", 50_000, seed=1)

@@ -8,6 +8,7 @@ from dmvpn_lab.eigrp.constants import UNREACHABLE, Flag, Opcode
 from dmvpn_lab.eigrp.dual import Event, Path, Topology
 from dmvpn_lab.eigrp.metric import NO_ROUTE, Metric
 from dmvpn_lab.eigrp.tlv import Route
+from tests.unit.eigrp.classic import classic
 from tests.unit.eigrp.test_speaker import FAR, HOLD, LAN, NEAR, A, B, Stage
 
 
@@ -25,8 +26,8 @@ def test_a_question_of_a_neighbour_that_is_still_pending_is_answered_with_unreac
     stage.hear(B, Opcode.HELLO, ack=said[0].sequence)
     said += [p for to, p in stage.take() if to == B and p.routes]
     reply, table = said
-    assert (reply.opcode, [r.metric.delay for r in reply.routes]) == (Opcode.REPLY, [UNREACHABLE])
-    assert LAN in {r.prefix for r in table.routes if r.metric.delay < UNREACHABLE}
+    assert (reply.opcode, [classic(r).delay for r in reply.routes]) == (Opcode.REPLY, [UNREACHABLE])
+    assert LAN in {r.prefix for r in table.routes if classic(r).delay < UNREACHABLE}
 
 
 def test_a_newcomer_hears_of_an_active_destination_when_its_computation_is_over() -> None:

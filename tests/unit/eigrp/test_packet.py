@@ -21,6 +21,7 @@ from dmvpn_lab.eigrp.tlv import (
     Version,
 )
 from dmvpn_lab.errors import DecodeError
+from tests.unit.eigrp.classic import classic
 from tests.vectors import eigrp
 
 
@@ -64,7 +65,7 @@ def test_a_conditional_hello_names_who_must_not_take_the_next_packet() -> None:
 def test_a_poisoned_route_is_unreachable() -> None:
     packet = decode(eigrp.CONDITIONAL_UPDATE)
     assert packet.flags == Flag.CONDITIONAL_RECEIVE
-    assert [route.metric.delay for route in packet.routes] == [UNREACHABLE] * 3
+    assert [classic(route).delay for route in packet.routes] == [UNREACHABLE] * 3
     assert not any(route.metric.reachable for route in packet.routes)
 
 

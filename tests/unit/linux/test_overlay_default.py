@@ -41,7 +41,7 @@ def routes(near: Netns) -> Routes:
 
 
 def way(netns: Netns, *more: str) -> str | None:
-    found = json.loads(netns.run("ip", "-json", "route", "get", FAR, *more))[0]
+    found: dict[str, str] = json.loads(netns.run("ip", "-json", "route", "get", FAR, *more))[0]
     return found.get("gateway")
 
 

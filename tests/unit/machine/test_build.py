@@ -18,6 +18,7 @@ import pytest
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import build
 from dmvpn_lab.machine.build import KEEP_S, _run, _under_construction
+from dmvpn_lab.machine.recipe import load as load_recipe
 from tests.unit.machine.test_cpio import entries
 
 
@@ -91,7 +92,7 @@ def test_without_room_nothing_begins(cache: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_built_already_is_not_built_again(cache: Path) -> None:
-    recipe = build.load()
+    recipe = load_recipe()
     (cache / f"image-{recipe.machine_digest}").mkdir()
     (cache / f"node-root-{recipe.node_digest}").mkdir()
     said: list[str] = []

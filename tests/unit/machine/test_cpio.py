@@ -23,7 +23,8 @@ def archive() -> bytes:
 
 def entries(data: bytes) -> list[tuple[str, int, bytes]]:
     """As the kernel's init/initramfs.c walks it: a header of 110 octets, name and data padded to 4."""
-    found, at = [], 0
+    found: list[tuple[str, int, bytes]] = []
+    at = 0
     while True:
         assert at % 4 == 0
         assert data[at : at + 6] == b"070701"

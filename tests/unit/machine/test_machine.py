@@ -14,7 +14,9 @@ import pytest
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import paths, qemu, vm
+from dmvpn_lab.machine.build import image_name
 from dmvpn_lab.machine.qemu import Hardware, Monitor
+from dmvpn_lab.machine.recipe import load
 from tests.unit.programs import path_of
 
 HARDWARE = Hardware("tcg", 2, 4096, "QEMU emulator version 7.2.9")
@@ -279,7 +281,7 @@ def test_a_machine_that_is_too_busy_to_answer_is_not_ended_under_a_command() -> 
             "started": vm._start_time(machine.pid),
             "port": vm._free_port(),  # nobody answers there
             "accelerator": "tcg",
-            "image": vm.image_name(vm.load_recipe()),
+            "image": image_name(load()),
         }
         paths.machine_paths().running.write_text(json.dumps(facts))
         paths.machine_paths().token.write_text("secret")

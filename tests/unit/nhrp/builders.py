@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, InstallNeighbour, Notify, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.buffer import checksum
@@ -155,7 +156,7 @@ def facts(actions: list[Action], name: str) -> dict[str, Any]:
     return found
 
 
-def neighbours(actions: list[Action]) -> list[tuple[IPv4Address, IPv4Address]]:
+def neighbours(actions: list[Action]) -> list[tuple[IpAddress, IPv4Address]]:
     """(protocol, NBMA) of the neighbours asked for."""
     return [(a.protocol, a.nbma) for a in actions if isinstance(a, InstallNeighbour)]
 

@@ -215,9 +215,8 @@ def test_an_ipv6_renewal_goes_the_short_way_and_only_its_own_binding_lives_longe
 def test_a_new_nbma_address_moves_the_binding_of_each_family() -> None:
     hub = dual_hub()
     for number, nbma in enumerate((SPOKE_NBMA, NEW_NBMA)):
-        ids = {"request_id": 5 + number}
-        deliver(hub, request(nbma=nbma, **ids), nbma, 1.0 + number)
-        deliver(hub, request_6(nbma=nbma, **ids), nbma, 1.0 + number)
+        deliver(hub, request(nbma=nbma, request_id=5 + number), nbma, 1.0 + number)
+        deliver(hub, request_6(nbma=nbma, request_id=5 + number), nbma, 1.0 + number)
     assert set(bindings(hub).values()) == {str(NEW_NBMA)}
     (peer,) = hub.multicast()
     assert peer["nbma"] == str(NEW_NBMA)
@@ -340,17 +339,17 @@ def test_an_ipv6_packet_that_the_hub_sends_back_into_the_tunnel_leads_to_a_short
     assert (told.source_protocol, told.destination_protocol) == (HUB_6, near)
     (look,) = [a for a in deliver(spoke, told, HUB_NBMA) if isinstance(a, FindRoute)]
     assert look.address == near
-    (look,) = spoke.found(look.token, Route(IPv6Network("2001:db8:11::/64"), "eth2", None), 1.0)
-    assert isinstance(look, FindRoute)
-    asked = reply(spoke.found(look.token, Route(LAN, TUNNEL, HUB_6), 1.0))
+    (then,) = spoke.found(look.token, Route(IPv6Network("2001:db8:11::/64"), "eth2", None), 1.0)
+    assert isinstance(then, FindRoute)
+    asked = reply(spoke.found(then.token, Route(LAN, TUNNEL, HUB_6), 1.0))
     assert (asked.source_protocol, asked.destination_protocol) == (SPOKE_6, FAR)
-    (look,) = deliver(hub, asked, SPOKE_NBMA)
-    assert isinstance(look, FindRoute)
-    passed = hub.found(look.token, Route(LAN, TUNNEL, OTHER_6), 1.0)
+    (at_hub,) = deliver(hub, asked, SPOKE_NBMA)
+    assert isinstance(at_hub, FindRoute)
+    passed = hub.found(at_hub.token, Route(LAN, TUNNEL, OTHER_6), 1.0)
     assert [a.nbma for a in passed if isinstance(a, SendPacket)] == [OTHER_NBMA]
-    (look,) = deliver(other, reply(passed), HUB_NBMA)
-    assert isinstance(look, FindRoute)
-    answer = reply(other.found(look.token, Route(LAN, "eth2", None), 1.0))
+    (at_end,) = deliver(other, reply(passed), HUB_NBMA)
+    assert isinstance(at_end, FindRoute)
+    answer = reply(other.found(at_end.token, Route(LAN, "eth2", None), 1.0))
     assert answer.cies[0].protocol == OTHER_6
     back = reply(deliver(hub, answer, OTHER_NBMA))
     done = deliver(spoke, back, HUB_NBMA)

@@ -9,9 +9,10 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
+from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp import packet as packets
 from dmvpn_lab.nhrp import server
-from dmvpn_lab.nhrp.cache import CACHE_LIMIT
+from dmvpn_lab.nhrp.config import CACHE_LIMIT
 from dmvpn_lab.nhrp.packet import encode
 from tests.fuzz import targets
 from tests.fuzz.__main__ import mutate
@@ -42,7 +43,7 @@ def test_mutations_reach_beyond_the_header() -> None:
         try:
             kinds.add(packets.decode(data).type)
             sound += 1
-        except packets.DecodeError:
+        except DecodeError:
             continue
     assert sound > 300
     assert {1, 2, 3, 4} <= kinds

@@ -165,7 +165,8 @@ def test_nobody_but_the_peer_itself_can_answer_a_trial() -> None:
 def test_a_way_that_stays_closed_is_tried_four_times_and_packets_go_by_the_hub() -> None:
     made = behind_nat()
     deliver(made, answer(reply(made.probed(TUNNEL, OTHER, 1.0))), HUB_NBMA)
-    sent, told, now = 1, [], 1.0
+    told: list[str] = []
+    sent, now = 1, 1.0
     while not told:
         due = made.deadline()
         assert due is not None

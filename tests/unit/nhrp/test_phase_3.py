@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.actions import (
     Action,
     FindRoute,
@@ -70,7 +71,7 @@ class Cloud:
                     if nbma in self.agents:
                         self.carry_out(nbma, self.agents[nbma].receive(TUNNEL, data, at, self.now))
 
-    def route(self, at: IPv4Address, address: IPv4Address) -> Route | None:
+    def route(self, at: IPv4Address, address: IpAddress) -> Route | None:
         """The longest match."""
         able = [route for route in self.routes[at].values() if address in route.prefix]
         return max(able, key=lambda route: route.prefix.prefixlen, default=None)

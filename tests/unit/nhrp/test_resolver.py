@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
+from typing import Any
 
 import pytest
 
@@ -163,7 +164,7 @@ def test_an_unanswered_question_is_sent_again_under_its_id_and_then_given_up_for
     "changes",
     [{"code": 12, "nbma": None, "holding": 0}, {"nbma": None}, {"holding": 0}, {"nbma": SPOKE_NBMA}],
 )
-def test_after_a_no_packets_go_to_the_server_and_it_is_asked_later(changes: dict[str, object]) -> None:
+def test_after_a_no_packets_go_to_the_server_and_it_is_asked_later(changes: dict[str, Any]) -> None:
     made = spoke()
     done = told(made, **changes)
     assert events(done) == ["resolution-refused"]

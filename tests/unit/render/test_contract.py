@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 from pathlib import PurePosixPath
 
 import pytest
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.daemon import config as agent_config
 from dmvpn_lab.nhrp.config import Overlay, TunnelConfig
 from dmvpn_lab.node import config as node_config
@@ -19,8 +20,9 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
 from tests.unit.spec.labs import bundled, every_plan
 
 PLANS = every_plan()
-NODES = [pytest.param(name, each, id=f"{name}-{each.name}") for name, p in PLANS.items() for each in p.nodes]
-ROUTERS = [each for each in NODES if each.values[1].kind == "router"]
+EACH = [(name, each) for name, plan in PLANS.items() for each in plan.nodes]
+NODES = [pytest.param(name, each, id=f"{name}-{each.name}") for name, each in EACH]
+ROUTERS = [node for node, (_, each) in zip(NODES, EACH, strict=True) if each.kind == "router"]
 
 
 def configured(plan: Plan, each: NodePlan) -> NodeConfig:
@@ -66,7 +68,7 @@ def test_the_agent_reads_each_tunnel_as_planned(name: str, each: NodePlan) -> No
         )
 
 
-def _owners(plan: Plan, tunnel: TunnelPlan) -> dict[IPv4Address, str] | None:
+def _owners(plan: Plan, tunnel: TunnelPlan) -> dict[IpAddress, str] | None:
     ipsec = plan.cloud(tunnel.cloud).ipsec
     if ipsec is None or not ipsec.bind_identity:
         return None

@@ -12,6 +12,7 @@ from dmvpn_lab import controller
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.render import clabernetes, containerlab
 from dmvpn_lab.render.files import files
+from dmvpn_lab.spec.part import part
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.render.externals import C8000V, TEXT, mixed
 from tests.unit.render.test_containerlab import validator
@@ -96,4 +97,4 @@ def test_without_it_the_rest_runs_anywhere(tmp_path: Path) -> None:
     plan = mixed(tmp_path, spoke=C8000V)
     with pytest.raises(UsageError):
         controller._require_runnable(plan, "netns")
-    controller._require_runnable(controller.part(plan, ["hub", "spoke-b"]), "netns")
+    controller._require_runnable(part(plan, ["hub", "spoke-b"]), "netns")

@@ -19,16 +19,15 @@ from tests.unit.spec.labs import bundled
 from tests.unit.watch.answers import ANSWERS, SPOKE_B, ZERO, deck, entry, told
 
 GOLDEN = Path(__file__).parent / "golden"
+TOLD: list[tuple[str, str, dict[str, Any]]] = [
+    ("spoke-a", "tunnel-up", {"nbma": "172.16.1.1"}),
+    ("spoke-a", "registration-sent", {"nhs": "10.0.0.1", "trigger": "tunnel-up"}),
+    ("hub", "peer-registered", {"protocol": "10.0.0.11", "nbma": "172.16.1.1"}),
+    ("spoke-b", "registration-timeout", {"nhs": "10.0.0.1", "tries": 3}),
+]
 EVENTS: list[dict[str, Any]] = [
     {"v": 1, "at": ZERO + number, "node": node, "event": name, "interface": "tunnel0", **facts}
-    for number, (node, name, facts) in enumerate(
-        [
-            ("spoke-a", "tunnel-up", {"nbma": "172.16.1.1"}),
-            ("spoke-a", "registration-sent", {"nhs": "10.0.0.1", "trigger": "tunnel-up"}),
-            ("hub", "peer-registered", {"protocol": "10.0.0.11", "nbma": "172.16.1.1"}),
-            ("spoke-b", "registration-timeout", {"nhs": "10.0.0.1", "tries": 3}),
-        ]
-    )
+    for number, (node, name, facts) in enumerate(TOLD)
 ]
 
 
@@ -117,7 +116,7 @@ def test_only_lines_that_changed_are_written_again() -> None:
     assert screen.draw([Text("one"), Text("two"), Text("three")]) == ""
     assert screen.draw([Text("one"), Text("2"), Text("three")]) == "\x1b[2;1H2\x1b[K"
     assert screen.draw([Text("one")]) == "\x1b[2;1H\x1b[K\x1b[3;1H\x1b[K"
-    console.size = (40, 2)  # type: ignore[assignment]
+    console.size = (40, 2)
     assert "one" in screen.draw([Text("one"), Text("two")])
 
 
