@@ -56,6 +56,7 @@ EVENTS = (
     "shortcut-added",  # interface, prefix, via
     "shortcut-removed",  # interface, prefix, via, reason
     "purge-sent",  # interface, protocol, to: a station hears that a binding that it has is over
+    "neighbour-restored",  # interface, protocol, nbma: somebody else took it from the kernel, or changed it
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
     "ike-ready",  # charon answers and has its keys and connections
     "ike-lost",  # charon is gone; its states may still carry traffic

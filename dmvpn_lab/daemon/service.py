@@ -19,13 +19,13 @@ from dmvpn_lab.daemon.alarm import Alarm
 from dmvpn_lab.daemon.config import AgentConfig
 from dmvpn_lab.daemon.control import Control
 from dmvpn_lab.daemon.journal import Journal
+from dmvpn_lab.daemon.kernel_neighbours import KernelNeighbours
 from dmvpn_lab.daemon.neighbours import NeighbourQueue
 from dmvpn_lab.daemon.phase_3 import Phase3
 from dmvpn_lab.daemon.port import Port, TunnelError
 from dmvpn_lab.daemon.protection import Protection
 from dmvpn_lab.daemon.protocols import Protocols
 from dmvpn_lab.ipsec.actions import PeerLost, PeerSecured
-from dmvpn_lab.linux.neighbour_watch import NeighbourWatch
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.route_watch import RouteWatch
 from dmvpn_lab.linux.source_watch import Changes, SourceWatch
@@ -65,7 +65,7 @@ class Service:
         self._waiting: dict[str, IPv4Address] = {}
         """Tunnels whose new source address waits for a route."""
         self._route_watch: RouteWatch | None = None
-        self._questions: NeighbourWatch | None = None
+        self._kernel_neighbours: KernelNeighbours | None = None
         self._phase_3 = Phase3(netlink, config.tunnels, log)
         told = (self._control.publish, self._peer_changed, log)
         self._protection = None if config.ipsec is None else Protection(config.ipsec, *told)
@@ -87,9 +87,8 @@ class Service:
             self._loop.add_signal_handler(number, self._stop.set)
         self._sources = SourceWatch(self._netlink, {each.source for each in self._config.tunnels})
         self._loop.add_reader(self._sources.fileno(), self._sources_changed)
-        if any(each.resolve for each in self._config.tunnels):
-            self._questions = NeighbourWatch()
-            self._loop.add_reader(self._questions.fileno(), self._neighbours_wanted)
+        heard = (self._netlink, self._agent, self._ports, self._act)
+        self._kernel_neighbours = KernelNeighbours(self._loop, *heard)
         if self._phase_3.log_socket is not None:
             self._loop.add_reader(self._phase_3.log_socket.fileno(), self._forwarded)
         self._phase_3.follow(self._loop, self._parents_changed)
@@ -271,15 +270,6 @@ class Service:
         self._flush()
         self._alarm.set()
 
-    def _neighbours_wanted(self) -> None:
-        """The kernel asks for neighbours of the tunnels."""
-        assert self._questions is not None
-        names = {port.index: name for name, port in self._ports.items()}
-        for index, protocol in self._questions.read():
-            if index in names:
-                self._carry_out(self._agent.probed(names[index], protocol, self._loop.time()))
-        self._alarm.set()
-
     def _forwarded(self) -> None:
         """The kernel forwarded packets out of the tunnels that they came in by."""
         assert self._phase_3.log_socket is not None
@@ -291,11 +281,15 @@ class Service:
 
     def _parents_changed(self) -> None:
         """Routes changed, perhaps such as shortcuts shorten."""
-        self._carry_out(self._agent.routes_changed())
-        self._alarm.set()
+        self._act(self._agent.routes_changed())
 
     def _tick(self) -> None:
         self._carry_out(self._agent.tick(self._loop.time()))
+
+    def _act(self, actions: list[Action]) -> None:
+        """Carry out what may have moved the deadline."""
+        self._carry_out(actions)
+        self._alarm.set()
 
     def _carry_out(self, actions: list[Action]) -> None:
         self._perform(actions)
@@ -365,12 +359,10 @@ class Service:
             case "counters":
                 return views.counters(self._agent, self._ports, state_failed=self._journal.failed)
             case "leave":
-                self._carry_out(self._agent.leave())
-                self._alarm.set()
+                self._act(self._agent.leave())
                 return None
             case "clear" | "expire":
-                self._carry_out(self._agent.clear(now) if name == "clear" else self._agent.expire(now))
-                self._alarm.set()
+                self._act(self._agent.clear(now) if name == "clear" else self._agent.expire(now))
                 return None
             case _:
                 return views.status(self._agent, self._ports, self._config.tunnels, now - self._started)
@@ -391,7 +383,7 @@ class Service:
         self._sources.close()
         if self._protection is not None:
             self._protection.close()
-        for watch in (self._route_watch, self._questions):
+        for watch in (self._route_watch, self._kernel_neighbours):
             if watch is not None:
                 watch.close()
         self._control.close()

@@ -1,7 +1,9 @@
 """The neighbour table of a tunnel: protocol address -> NBMA address (ip-neighbour(8)).
 
 Entries are PERMANENT: those do not count to `gc_thresh3`, which is global to the host and ends at
-1,024 otherwise (net/core/neighbour.c, `exempt_from_gc`), and no ARP packet overwrites them.
+1,024 otherwise (net/core/neighbour.c, `exempt_from_gc`), and no ARP packet overwrites them. They are
+EXT_LEARNED, too: somebody's NTF_USE takes PERMANENT off in silence, but the flag's end is told
+(`__neigh_update`, `neigh_update_flags`).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from dmvpn_lab.address import IpAddress
@@ -20,6 +23,8 @@ NDA_LLADDR = 2
 NUD_STALE = 0x04
 NUD_NOARP = 0x40
 NUD_PERMANENT = 0x80
+NUD_VALID = 0xDE
+"""The states in which packets are sent to the link-layer address."""
 NTF_EXT_LEARNED = 0x10
 ALL_SYSTEMS = IPv4Address("224.0.0.1")
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
@@ -33,9 +38,40 @@ NDTPA_UCAST_PROBES = 10
 NDTPA_MCAST_PROBES = 11
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One entry of a neighbour table, as the kernel tells it."""
+
+    index: int
+    """Of the link."""
+    protocol: IpAddress
+    nbma: IPv4Address | None
+    """None: it has no link-layer address, or none of four octets."""
+    state: int
+    """NUD_ bits; 0 when the entry is gone."""
+    flags: int = 0
+    """NTF_ bits."""
+
+    def leads_to(self, nbma: IPv4Address, *, permanent: bool) -> bool:
+        """Whether packets go to that NBMA address, and, if so asked, will for good."""
+        return self.nbma == nbma and bool(self.state & (NUD_PERMANENT if permanent else NUD_VALID))
+
+
+def decode_neighbour(body: bytes) -> Neighbour | None:
+    """The entry that a message is about; None for one that is not of IP."""
+    if len(body) < NDMSG.size:
+        return None
+    family, index, state, flags, _type = NDMSG.unpack_from(body)
+    values = attributes(body[NDMSG.size :])
+    protocol, nbma = values.get(NDA_DST, b""), values.get(NDA_LLADDR, b"")
+    if (family, len(protocol)) not in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
+        return None
+    return Neighbour(index, ip_address(protocol), IPv4Address(nbma) if len(nbma) == 4 else None, state, flags)
+
+
 def put_neighbour(index: int, protocol: IpAddress, nbma: IPv4Address) -> Request:
     """The request that adds or replaces a mapping."""
-    body = NDMSG.pack(_family(protocol), index, NUD_PERMANENT, 0, 0)
+    body = NDMSG.pack(_family(protocol), index, NUD_PERMANENT, NTF_EXT_LEARNED, 0)
     body += attribute(NDA_DST, protocol.packed) + attribute(NDA_LLADDR, nbma.packed)
     return Request(Kind.NEWNEIGH, PUT, body)
 
@@ -76,15 +112,17 @@ def delete_neighbour(index: int, protocol: IpAddress) -> Request:
 def list_neighbours(netlink: Netlink, index: int) -> dict[IpAddress, IPv4Address]:
     """The mappings of a tunnel that an agent made, protocol -> NBMA, of both families."""
     found: dict[IpAddress, IPv4Address] = {}
-    for body in netlink.dump("list neighbours", Kind.GETNEIGH, NDMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-        family, of, state, flags, _type = NDMSG.unpack_from(body)
-        ours = state & NUD_PERMANENT or (flags & NTF_EXT_LEARNED and not state & NUD_NOARP)
-        values = attributes(body[NDMSG.size :])
-        nbma = values.get(NDA_LLADDR, b"")
-        known = family in (socket.AF_INET, socket.AF_INET6)
-        if known and of == index and ours and len(nbma) == 4 and NDA_DST in values:
-            found[ip_address(values[NDA_DST])] = IPv4Address(nbma)
+    for each in read_neighbours(netlink, index):
+        ours = each.state & NUD_PERMANENT or (each.flags & NTF_EXT_LEARNED and not each.state & NUD_NOARP)
+        if ours and each.nbma is not None:
+            found[each.protocol] = each.nbma
     return found
+
+
+def read_neighbours(netlink: Netlink, index: int) -> list[Neighbour]:
+    """Everything in the table of a link, whoever made it."""
+    dump = netlink.dump("list neighbours", Kind.GETNEIGH, NDMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+    return [each for each in map(decode_neighbour, dump) if each is not None and each.index == index]
 
 
 def never_solicit(netlink: Netlink, index: int, *, ask_user_space: int = 0, ipv6: bool = False) -> None:

@@ -1,38 +1,54 @@
-"""The kernel's questions for neighbours: RTM_GETNEIGH in RTNLGRP_NEIGH (net/core/neighbour.c).
+"""What the kernel says of neighbours in RTNLGRP_NEIGH (net/core/neighbour.c).
 
-It asks for one that it misses, while packets wait, and for one that it has used for a while and
-that nobody has confirmed (NUD_PROBE), while packets flow.
+RTM_GETNEIGH is a question: for a neighbour that it misses, while packets wait, and for one that it
+has used for a while and that nobody has confirmed (NUD_PROBE), while packets flow. RTM_NEWNEIGH and
+RTM_DELNEIGH tell of changes.
 """
 
 from __future__ import annotations
 
-import socket
 import struct
-from ipaddress import ip_address
+from dataclasses import dataclass, field, replace
 
 from dmvpn_lab.address import IpAddress
-from dmvpn_lab.linux.neighbour import NDA_DST, NDMSG
-from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, NetlinkEvents, attributes
+from dmvpn_lab.linux.neighbour import Neighbour, decode_neighbour
+from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, NetlinkEvents
 from dmvpn_lab.linux.packet_socket import Instruction
 
-_LOAD_HALF, _JUMP_EQUAL, _RETURN = 0x28, 0x15, 0x06
-_TYPE_OFFSET = 4
-# Classic BPF loads big endian, a netlink header is in the host's byte order.
-_WANTED = int.from_bytes(struct.pack("=H", Kind.GETNEIGH), "big")
-QUESTIONS_ONLY: tuple[Instruction, ...] = (
-    (_LOAD_HALF, 0, 0, _TYPE_OFFSET),
-    (_JUMP_EQUAL, 0, 1, _WANTED),
-    (_RETURN, 0, 0, 0xFFFFFFFF),
-    (_RETURN, 0, 0, 0),
-)
-"""The kernel drops the rest: each neighbour that the agent itself installs is an event, too."""
+_LOAD_WORD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_PORT_OFFSET = 12
+
+
+def unless_caused_by(port: int) -> tuple[Instruction, ...]:
+    """The kernel drops what one netlink socket caused: each neighbour that a hub installs is an event.
+
+    Classic BPF loads big endian, a netlink header is in the host's byte order.
+    """
+    return (
+        (_LOAD_WORD, 0, 0, _PORT_OFFSET),
+        (_JUMP_EQUAL, 0, 1, int.from_bytes(struct.pack("=I", port), "big")),
+        (_RETURN, 0, 0, 0),
+        (_RETURN, 0, 0, 0xFFFFFFFF),
+    )
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the kernel has said since the last time."""
+
+    wanted: dict[tuple[int, IpAddress], None] = field(default_factory=dict)
+    """Link index and protocol address that it asks for, each once, in order."""
+    changed: list[Neighbour] = field(default_factory=list)
+    """Entries as they are now; of state 0 when they are gone."""
+    lost: bool = False
+    """It said more, about changes too. Questions are asked again, a second later."""
 
 
 class NeighbourWatch:
-    """Readable when the kernel asks for neighbours."""
+    """Readable when the kernel asks for neighbours, or somebody else than `port` changed some."""
 
-    def __init__(self) -> None:
-        self._events = NetlinkEvents([Group.NEIGHBOUR], program=QUESTIONS_ONLY)
+    def __init__(self, port: int) -> None:
+        self._events = NetlinkEvents([Group.NEIGHBOUR], program=unless_caused_by(port))
 
     def fileno(self) -> int:
         """For a selector or an event loop."""
@@ -42,21 +58,22 @@ class NeighbourWatch:
         """Stop watching."""
         self._events.close()
 
-    def read(self) -> list[tuple[int, IpAddress]]:
-        """What it asks for: link index and protocol address, each once.
-
-        Questions that were lost are asked again by the kernel, a second later.
-        """
-        found: dict[tuple[int, IpAddress], None] = {}
+    def read(self) -> Heard:
+        """All that is there."""
+        heard = Heard()
         try:
             messages = self._events.read()
         except EventsLost:
-            return []
+            heard.lost = True
+            return heard
         for message in messages:
-            if message.kind != Kind.GETNEIGH or len(message.body) < NDMSG.size:
+            entry = decode_neighbour(message.body)
+            if entry is None:
                 continue
-            family, index, _state, _flags, _type = NDMSG.unpack_from(message.body)
-            address = attributes(message.body[NDMSG.size :]).get(NDA_DST, b"")
-            if (family, len(address)) in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
-                found[index, ip_address(address)] = None
-        return list(found)
+            if message.kind == Kind.GETNEIGH:
+                heard.wanted[entry.index, entry.protocol] = None
+            elif message.kind == Kind.NEWNEIGH:
+                heard.changed.append(entry)
+            elif message.kind == Kind.DELNEIGH:
+                heard.changed.append(replace(entry, state=0))
+        return heard

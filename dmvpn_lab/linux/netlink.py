@@ -166,6 +166,12 @@ class Netlink:
         self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         self._sequence = 0
 
+    @property
+    def port(self) -> int:
+        """The number that the kernel puts into events which this socket caused."""
+        port, _groups = self._socket.getsockname()
+        return int(port)
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()

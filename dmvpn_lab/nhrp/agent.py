@@ -353,12 +353,13 @@ class Agent:
         facts: dict[str, Any] = {"interface": interface, "old": old and str(old), "new": new and str(new)}
         return [Notify("nbma-changed", facts)]
 
-    def neighbours(self, interface: str) -> list[InstallNeighbour]:
-        """What the kernel must have of a multipoint tunnel, to put it into a link that is new."""
+    def neighbours(self, interface: str, protocol: IpAddress | None = None) -> list[InstallNeighbour]:
+        """What the kernel must have of a multipoint tunnel: everything, or what one address has."""
         tunnel = self.tunnels[interface]
         if tunnel.config.mode != "multipoint":
             return []
-        ours = [binding for binding in tunnel.cache if binding.interface == interface]
+        some = tunnel.cache if protocol is None else (tunnel.cache.get(protocol),)
+        ours = [each for each in some if each is not None and each.interface == interface]
         return [self._resolver.neighbour(self._tunnel_of(each), each) for each in ours]
 
     def shortcuts(self, interface: str) -> list[InstallShortcut]:

@@ -1,4 +1,7 @@
-"""The tunnel's neighbour table: permanent per binding, gone with it, and what has none fails at once."""
+"""The tunnel's neighbour table: permanent per binding, gone with it, and what has none fails at once.
+
+What somebody else takes from it, or spoils, the agent puts back.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +152,81 @@ def test_two_thousand_registrations_in_one_burst_are_all_answered_and_installed(
     assert installed == dict.fromkeys(addresses, IPv4Address("172.16.1.1"))  # well above 1,024
     assert len(at_hub.query("nhrp")) == BURST
     assert at_hub.counter("neighbour-refused") == 0
+
+
+DAMAGE = {
+    "flush": "neigh flush dev tunnel0 nud permanent",
+    "delete": "neigh del {} dev tunnel0",
+    "use": "neigh replace {} dev tunnel0 use",  # as FRR's proactive ARP does: NTF_USE
+    "elsewhere": "neigh replace {} lladdr 192.0.2.9 dev tunnel0 nud permanent",
+    "temporary": "neigh replace {} lladdr 192.0.2.9 dev tunnel0 nud reachable",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("at", ["hub", "spoke"])
+def test_a_neighbour_that_somebody_else_takes_or_spoils_is_put_back_at_once(
+    lab: World, at: str, damage: str
+) -> None:
+    hub, spoke = lab.hub(), lab.spoke(1)
+    at_hub, at_spoke = hub.start(), spoke.start()
+    at_spoke.wait("registered")
+    router, agent, protocol, nbma = {"hub": (hub, at_hub, "10.0.0.11", "172.16.1.1"),
+                                     "spoke": (spoke, at_spoke, "10.0.0.1", HUB_NBMA)}[at]  # fmt: skip
+    router.netns.ip(damage.format(protocol))
+    agent.wait("neighbour-restored", protocol=protocol, nbma=nbma)
+    assert router.neighbours() == {protocol: nbma}
+    router.ping(protocol)
+    assert agent.counter("neighbour-restored") == 1
+    assert router.log == ""
+
+
+def test_what_the_agent_lets_go_stays_away_when_all_are_flushed(lab: World) -> None:
+    hub, line = lab.hub(), lab.spoke(1)
+    at_hub = hub.start()
+    at_hub.wait("agent-ready")
+    speaker = Speaker(line, "10.0.0.11/24")
+    stays, purged, short = (IPv4Address(f"10.0.0.{last}") for last in (11, 12, 13))
+    for number, address in enumerate((stays, purged), 1):
+        speaker.ask(speaker.registration(address, number=number))
+    brief = speaker.registration(short, number=3)
+    speaker.ask(replace(brief, cies=(replace(brief.cies[0], holding_time_s=1),)))
+    speaker.ask(replace(speaker.registration(purged, number=4), type=PacketType.PURGE_REQUEST, cies=(Cie(),)))
+    at_hub.wait("peer-expired", protocol=str(purged))
+    at_hub.wait("peer-expired", protocol=str(short))
+    assert hub.neighbours() == {str(stays): "172.16.1.1"}
+    for each in (purged, short):
+        hub.netns.ip(f"neigh replace {each} lladdr 172.16.1.1 dev tunnel0 nud permanent")  # not ours
+    hub.netns.ip("neigh flush dev tunnel0 nud permanent")
+    at_hub.wait("neighbour-restored", protocol=str(stays))
+    assert hub.neighbours() == {str(stays): "172.16.1.1"}
+    assert at_hub.counter("neighbour-restored") == 1
+
+
+def test_who_takes_a_neighbour_again_and_again_is_answered_once_a_second(lab: World) -> None:
+    hub, spoke = lab.hub(), lab.spoke(1)
+    at_hub = hub.start()
+    spoke.start().wait("registered")
+    restored = []
+    for _ in range(3):
+        hub.netns.ip(DAMAGE["flush"])
+        restored.append(at_hub.wait("neighbour-restored", protocol="10.0.0.11")["at"])
+    assert all(later - earlier > 0.95 for earlier, later in pairwise(restored)), restored
+    assert restored[2] - restored[0] < PATIENCE_S / 2
+    hub.ping("10.0.0.11")
+
+
+def test_two_thousand_flushed_neighbours_are_all_put_back(lab: World) -> None:
+    hub = lab.hub(address="10.0.0.1/16")
+    line = lab.add("generator", "172.16.1.1/24")
+    at_hub = hub.start()
+    at_hub.wait("agent-ready")
+    speaker = Speaker(line, "10.0.0.11/16")
+    addresses = [IPv4Address("10.0.1.0") + number for number in range(BURST)]
+    for at, each in enumerate(addresses):
+        speaker.send(encode(speaker.registration(each, number=at)))
+    assert len(speaker.hear_many(BURST, patience_s=90.0)) == BURST
+    hub.netns.ip(DAMAGE["flush"])
+    at_hub.until("neighbour-restored", BURST)
+    index = hub.netns.index("tunnel0")
+    assert list_neighbours(hub.netns.netlink, index) == dict.fromkeys(addresses, IPv4Address("172.16.1.1"))

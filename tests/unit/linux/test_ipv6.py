@@ -54,7 +54,7 @@ def near(pair: tuple[Netns, Netns]) -> Netns:
 def test_the_requests_for_a_neighbour_have_its_family_and_the_ipv4_nbma_address() -> None:
     peer = "1400 0100 20010db8000000000000000000000012"
     assert put_neighbour(7, PEER, NBMA).body == bytes.fromhex(
-        f"0a000000 07000000 8000 00 00 {peer} 08000200 ac100101"
+        f"0a000000 07000000 8000 10 00 {peer} 08000200 ac100101"
     )
     assert put_used_neighbour(7, PEER, NBMA).body[:12] == bytes.fromhex("0a000000 07000000 0400 10 00")
     removal = delete_neighbour(7, PEER)
@@ -84,11 +84,11 @@ def test_the_kernel_asks_the_agent_for_an_ipv6_neighbour_and_nobody_on_the_link(
 ) -> None:
     never_solicit(near.netlink, near.index("near"), ask_user_space=1, ipv6=True)
     with near.entered():
-        watch = NeighbourWatch()
+        watch = NeighbourWatch(near.netlink.port)
         wire = open_packet_socket("near", ETH_P_ALL, 1 << 16, outgoing_multicast(None, ipv6=True))
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.sendto(b"x", (str(PEER), 9))
-    assert watch.read() == [(near.index("near"), PEER)]
+    assert list(watch.read().wanted) == [(near.index("near"), PEER)]
     solicitations = []
     while True:
         try:

@@ -24,8 +24,8 @@ SPOKE, NBMA = IPv4Address("10.0.0.11"), IPv4Address("172.16.1.1")
 def test_a_mapping_is_a_permanent_neighbour_that_replaces_an_earlier_one() -> None:
     request = put_neighbour(7, SPOKE, NBMA)
     assert (request.kind, request.flags) == (Kind.NEWNEIGH, Flag.CREATE | Flag.REPLACE)
-    # ndmsg: AF_INET, link 7, state 0x80 (permanent); NDA_DST, NDA_LLADDR
-    assert request.body == bytes.fromhex("02000000 07000000 8000 00 00 08000100 0a00000b 08000200 ac100101")
+    # ndmsg: AF_INET, link 7, state 0x80 (permanent), flag 0x10 (learned outside); NDA_DST, NDA_LLADDR
+    assert request.body == bytes.fromhex("02000000 07000000 8000 10 00 08000100 0a00000b 08000200 ac100101")
 
 
 def test_a_removal_names_the_link_and_the_protocol_address() -> None:
