@@ -184,9 +184,16 @@ def _architecture() -> Fact:
 
 
 def _room() -> Fact:
-    free = shutil.disk_usage(Path.home()).free
-    return Fact("disk space", free > 6e9, f"{free / 1e9:.0f} GB free in {Path.home()}",
-                "building needs 6 GB: free room or set DMVPN_LAB_CACHE")  # fmt: skip
+    from dmvpn_lab.errors import HostError
+    from dmvpn_lab.machine.paths import cache_folder
+
+    remedy = "building needs 6 GB: free room or set DMVPN_LAB_CACHE"
+    try:
+        folder = cache_folder()
+    except HostError as error:
+        return Fact("disk space", False, str(error), error.hint)
+    free = shutil.disk_usage(folder).free
+    return Fact("disk space", free > 6e9, f"{free / 1e9:.0f} GB free in {folder}", remedy)
 
 
 def _which(name: str) -> str | None:

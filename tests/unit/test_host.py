@@ -128,3 +128,13 @@ def test_it_loads_nothing_but_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_room_is_looked_for_where_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobodys"))
+    monkeypatch.setenv("DMVPN_LAB_CACHE", str(tmp_path / "cache"))
+    assert host._room().detail.endswith(f"GB free in {tmp_path / 'cache'}")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DMVPN_LAB_CACHE", str(tmp_path / "file" / "cache"))
+    assert not host._room().ok
+    assert "Not a directory" in host._room().detail
