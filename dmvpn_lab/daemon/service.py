@@ -271,12 +271,13 @@ class Service:
         self._alarm.set()
 
     def _forwarded(self) -> None:
-        """The kernel forwarded packets out of the tunnels that they came in by."""
+        """The kernel forwarded packets from tunnels to tunnels."""
         assert self._phase_3.log_socket is not None
         names, now = {port.index: name for name, port in self._ports.items()}, self._loop.time()
         for each in self._phase_3.log_socket.read():
-            if each.index in names:
-                self._carry_out(self._agent.forwarded(names[each.index], each.nbma, each.data, now))
+            if each.index in names and each.out in names:
+                way = names[each.index], names[each.out]
+                self._carry_out(self._agent.forwarded(*way, each.nbma, each.data, now))
         self._alarm.set()
 
     def _parents_changed(self) -> None:

@@ -2,8 +2,8 @@
 
     nfgenmsg   family u8 | version u8 | resource id be16, then attributes as in route netlink
 
-The hub's rule logs what is forwarded out of the tunnel that it came in by. The hardware address of
-such a packet is its outer source: `ipgre_header_parse` (net/ipv4/ip_gre.c).
+The hub's rules log what is forwarded between tunnels, or out of the one that it came in by. The
+hardware address of such a packet is its outer source: `ipgre_header_parse` (net/ipv4/ip_gre.c).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NLM_F_REQUEST, NLM_F_ACK = 1, 4
 CFG_CMD, CFG_MODE, CFG_TIMEOUT, CFG_QTHRESH = 1, 2, 4, 5
 CMD_BIND = 1
 COPY_PACKET = 2
-ATTR_HWADDR, ATTR_PAYLOAD, ATTR_IFINDEX_INDEV = 8, 9, 4
+ATTR_HWADDR, ATTR_PAYLOAD, ATTR_IFINDEX_INDEV, ATTR_IFINDEX_OUTDEV = 8, 9, 4, 5
 SNAP = 96
 """Octets of each packet."""
 RECEIVE_BUFFER = 1 << 20
@@ -42,6 +42,8 @@ class Logged:
 
     index: int
     """Of the link that it came in by."""
+    out: int
+    """Of the link that it leaves by; 0: by none."""
     nbma: IPv4Address | None
     """Its outer source; None when it did not come by multipoint GRE."""
     data: bytes
@@ -109,13 +111,14 @@ def decode(body: bytes) -> Logged | None:
     """One logged packet; None for one without the link that it came in by."""
     values = attributes(body[_NFGENMSG.size :])
     index, hardware = values.get(ATTR_IFINDEX_INDEV, b""), values.get(ATTR_HWADDR, b"")
+    out = int.from_bytes(values.get(ATTR_IFINDEX_OUTDEV, b""), "big")
     if len(index) != 4:
         return None
     nbma = None
     if len(hardware) == _HWADDR.size:
         length, _, octets = _HWADDR.unpack(hardware)
         nbma = IPv4Address(octets[:4]) if length == 4 else None
-    return Logged(int.from_bytes(index, "big"), nbma, values.get(ATTR_PAYLOAD, b""))
+    return Logged(int.from_bytes(index, "big"), out, nbma, values.get(ATTR_PAYLOAD, b""))
 
 
 def _reason(number: int) -> str:

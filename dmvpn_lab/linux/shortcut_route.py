@@ -65,8 +65,8 @@ def begin(netlink: Netlink, family: int = socket.AF_INET) -> None:
 
 
 def put_shortcut(prefix: IpNetwork, via: IpAddress, index: int) -> Request:
-    """The request that adds or replaces a shortcut."""
-    body = _route(prefix, RTN_UNICAST)
+    """The request that adds or replaces a shortcut. Its next hop may be of another tunnel's subnet."""
+    body = _route(prefix, RTN_UNICAST, RTNH_F_ONLINK)
     body += attribute(RTA_GATEWAY, via.packed) + attribute(RTA_OIF, _U32.pack(index))
     return Request(Kind.NEWROUTE, PUT, body)
 
@@ -99,8 +99,8 @@ def find(netlink: Netlink, address: IpAddress) -> Found | None:
     return Found(prefix, index, None if gateway is None else ip_address(gateway))
 
 
-def _route(prefix: IpNetwork, kind: int) -> bytes:
-    head = RTMSG.pack(_family(prefix.network_address), prefix.prefixlen, 0, 0, 0, PROTOCOL, 0, kind, 0)
+def _route(prefix: IpNetwork, kind: int, flags: int = 0) -> bytes:
+    head = RTMSG.pack(_family(prefix.network_address), prefix.prefixlen, 0, 0, 0, PROTOCOL, 0, kind, flags)
     body = head + attribute(RTA_TABLE, _U32.pack(TABLE))
     return body + attribute(RTA_DST, prefix.network_address.packed) if prefix.prefixlen else body
 

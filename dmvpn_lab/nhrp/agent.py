@@ -189,10 +189,13 @@ class Agent:
         """The kernel has packets for a neighbour that it misses, or has used one `on_demand`."""
         return self._resolver.probed(self.tunnels[interface].part(protocol), protocol, now)
 
-    def forwarded(self, interface: str, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
-        """The kernel forwarded a packet (its first octets) out of the tunnel that it came in by."""
+    def forwarded(
+        self, interface: str, out: str, nbma: IPv4Address | None, data: bytes, now: float
+    ) -> list[Action]:
+        """The kernel forwarded a packet (its first octets) from a tunnel to a tunnel, or to the same."""
         source, _ = addresses_of(data) or (None, None)
-        return self._transit.forwarded(self.tunnels[interface].part(source), nbma, data, now)
+        tunnel = self.tunnels[interface].part(source)
+        return self._transit.forwarded(tunnel, self.tunnels[out], nbma, data, now)
 
     def found(self, token: int, route: Route | None, now: float) -> list[Action]:
         """The answer to a `FindRoute`; None: there is no route."""

@@ -91,6 +91,15 @@ class TunnelConfig:
         """Whether a prefix length means one address: the RFC's 0 and 255, and what IOS sends."""
         return prefix_length in (0, self.bits, PREFIX_WHOLE)
 
+    def meets(self, other: TunnelConfig) -> bool:
+        """Whether a spoke of this tunnel can send directly to one of the other, or of this one.
+
+        They are of one domain, and what one sends the other's tunnel takes: the same GRE key, and both
+        protected or both bare.
+        """
+        ours = (self.network_id, self.key, self.protected)
+        return ours == (other.network_id, other.key, other.protected)
+
     @property
     def renewal_s(self) -> float:
         """Seconds from a registration to the next (section 5.2.3 asks for a third)."""

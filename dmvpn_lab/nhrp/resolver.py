@@ -193,8 +193,7 @@ class Resolver:
     ) -> list[Action]:
         """A spoke has what was wanted: bind its tunnel address, and lead the prefix there."""
         tunnel, via = question.tunnel, entry.protocol
-        network = tunnel.config.address.network
-        if not tunnel.config.speaks(via) or via not in network or via == tunnel.config.address.ip:
+        if not tunnel.config.speaks(via) or not self._can_be_peer(tunnel, via):
             return self._refused(question, CieCode.NO_BINDING, now)
         if via in tunnel.config.nhs:
             return self._refused(question, CieCode.NO_BINDING, now)  # the way that it is already
@@ -206,6 +205,12 @@ class Resolver:
             return actions
         added = self._shortcuts.add(tunnel, question.wanted, parent, entry.prefix_length, via, now)
         return actions + added
+
+    def _can_be_peer(self, tunnel: Tunnel, via: IpAddress) -> bool:
+        """Whether that may be another router's tunnel address: also one of another tunnel of the domain."""
+        network = tunnel.config.address.network
+        ours = via in (tunnel.config.address.ip, network.network_address, network.broadcast_address)
+        return not (ours or via.is_multicast or via.is_unspecified or via.is_loopback or via.is_reserved)
 
     def _resolved(
         self, question: Question, wanted: IpAddress, nbma: IPv4Address, holding_time_s: int, now: float

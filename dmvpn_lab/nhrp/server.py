@@ -195,12 +195,12 @@ class Server:
         return [InstallNeighbour(tunnel.name, protocol, existing.nbma)]
 
     def resolution(self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float) -> list[Action]:
-        """Answer from the cache; what it does not hold has no binding here."""
+        """Answer from the cache; what it does not hold is behind a router, or has no binding here."""
         wanted = request.destination_protocol
-        behind = tunnel.config.redirect or tunnel.config.shortcut
+        binding = self._known(tunnel, wanted, now) if tunnel.config.speaks(wanted) else None
+        behind = binding is None and (tunnel.config.redirect or tunnel.config.shortcut)
         if behind and tunnel.config.speaks(wanted) and wanted not in tunnel.config.address.network:
             return self._transit.question(tunnel, request, outer, wanted)
-        binding = self._known(tunnel, wanted, now) if tunnel.config.speaks(wanted) else None
         reply = nhs.resolution_reply(request, binding, tunnel.config, tunnel.nbma, now)
         station, entry = request.source_protocol, reply.cies[0]
         if binding is not None and entry.code == CieCode.SUCCESS and tunnel.config.speaks(station):
@@ -210,11 +210,15 @@ class Server:
 
     def _known(self, tunnel: Tunnel, wanted: IpAddress, now: float) -> Binding | None:
         """Our own address, or what is registered here; what we were told ourselves is others' to tell."""
-        if wanted == tunnel.config.address.ip and tunnel.nbma is not None:
-            return Binding(tunnel.name, wanted, tunnel.outside or tunnel.nbma, now, static=True,
+        ours, binding = tunnel.config.address.ip, tunnel.cache.get(wanted)
+        if wanted != ours and (binding is None or binding.resolved):
+            return None
+        # To one on a tunnel that would not take the asker's packets, we are the way.
+        apart = binding is not None and not tunnel.config.meets(self._tunnels[binding.interface].config)
+        if (wanted == ours or apart) and tunnel.nbma is not None:
+            return Binding(tunnel.name, ours, tunnel.outside or tunnel.nbma, now, static=True,
                            natted=tunnel.outside is not None)  # fmt: skip
-        binding = tunnel.cache.get(wanted)
-        return None if binding is None or binding.resolved else binding
+        return binding
 
     def purge(
         self, tunnel: Tunnel, request: Packet, outer: IPv4Address

@@ -52,10 +52,14 @@ class Transit:
 
     # --- indications ------------------------------------------------------------------------------
 
-    def forwarded(self, tunnel: Tunnel, nbma: IPv4Address | None, data: bytes, now: float) -> list[Action]:
-        """The kernel forwarded a packet out of the tunnel that it came in by: tell its sender."""
+    def forwarded(
+        self, tunnel: Tunnel, out: Tunnel, nbma: IPv4Address | None, data: bytes, now: float
+    ) -> list[Action]:
+        """The kernel forwarded a packet to where its sender could send it: tell him."""
         known = nbma is not None and tunnel.cache.is_peer(tunnel.name, nbma)
         if not tunnel.config.redirect or not known or nbma is None or tunnel.nbma is None:
+            return []
+        if not tunnel.config.meets(out.config):
             return []
         addresses = addresses_of(data)
         if addresses is None or not tunnel.config.speaks(addresses[0]):
@@ -103,10 +107,13 @@ class Transit:
             return self._answer(question, None, 0, now)  # the Internet is nobody's LAN
         if out is None:
             return self._answer(question, tunnel.config.address.ip, route.prefix.prefixlen, now)
+        if out.config.network_id != tunnel.config.network_id:
+            return self._answer(question, None, 0, now)
+        if not tunnel.config.meets(out.config):  # the asker's packets would not be taken: we are the way
+            return self._answer(question, tunnel.config.address.ip, route.prefix.prefixlen, now)
         binding = out.cache.get(route.gateway) if route.gateway is not None else None
         out = out if route.gateway is None else out.part(route.gateway)
-        same_domain = out.config.network_id == tunnel.config.network_id
-        if binding is None or not same_domain or binding.nbma == outer or not tunnel.config.redirect:
+        if binding is None or binding.nbma == outer or not tunnel.config.redirect:
             return self._answer(question, None, 0, now)
         if self._looped(packet, ExtensionType.FORWARD_TRANSIT_NHS):
             tunnel.counters[counters.LOOP_DETECTED] += 1
@@ -147,14 +154,8 @@ class Transit:
         config = out.config
         us = Cie(prefix_length=config.bits, mtu=config.mtu, holding_time_s=config.holding_time_s,
                  nbma=out.nbma, protocol=config.address.ip)  # fmt: skip
-        extensions = tuple(
-            replace(each, value=each.value + encode_cie(us)) if each.type == record else each
-            for each in packet.extensions or ()
-        )
-        if packet.extensions is None:
-            passed = replace(packet, hop_count=packet.hop_count - 1)
-        else:
-            passed = replace(packet, hop_count=packet.hop_count - 1, extensions=extensions)
+        extensions = _readdressed(packet.extensions, record, encode_cie(us), config.authentication)
+        passed = replace(packet, hop_count=packet.hop_count - 1, extensions=extensions)
         out.counters[counters.FORWARDED] += 1
         return [SendPacket(out.name, nbma, encode(passed))]
 
@@ -162,6 +163,23 @@ class Transit:
         """Whether one of our own protocol addresses is in a transit record."""
         own = {part.config.address.ip for each in self._tunnels.values() for part in each.parts}
         return any(cie.protocol in own for cie in _cies(packet.extension(record)))
+
+
+def _readdressed(
+    extensions: tuple[Extension, ...] | None, record: int, us: bytes, secret: str | None
+) -> tuple[Extension, ...] | None:
+    """For the next station, in their order: our record in, and the secret of the tunnel that it is on."""
+    passed = []
+    for each in extensions or ():
+        if each.type == record:
+            passed.append(replace(each, value=each.value + us))
+        elif each.type != ExtensionType.AUTHENTICATION:
+            passed.append(each)
+        elif secret:
+            passed.append(authentication(secret))
+    if secret and all(each.type != ExtensionType.AUTHENTICATION for each in passed):
+        passed.append(authentication(secret))
+    return tuple(passed) if passed or extensions is not None else None
 
 
 def _cies(extension: Extension | None) -> tuple[Cie, ...]:

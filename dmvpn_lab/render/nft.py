@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dmvpn_lab.render import ipsec
-from dmvpn_lab.spec.plan_types import NodePlan, Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
 
 NFLOG_GROUP = 0x2001
 """Where the agent of a phase 3 hub listens."""
@@ -73,13 +75,10 @@ def nft(plan: Plan, node: NodePlan) -> str:
                     clamps.append(
                         f'    {side} "{tunnel.name}" {only}tcp flags syn tcp option maxseg size set {size}'
                     )
-    redirecting = [
-        tunnel.name for tunnel in node.tunnels if tunnel.role == "hub" and plan.cloud(tunnel.cloud).phase == 3
-    ]
     return "\n".join(
         [
             "table inet dmvpn {",
-            *_redirect(redirecting, ipv6=any(tunnel.ipv6 is not None for tunnel in node.tunnels)),
+            *redirect(_shorter(plan, node), ipv6=any(tunnel.ipv6 is not None for tunnel in node.tunnels)),
             "  chain underlay {",
             "    type filter hook output priority filter; policy accept;",
             "    ip protocol gre ip daddr 224.0.0.0/4 counter drop",
@@ -95,9 +94,21 @@ def nft(plan: Plan, node: NodePlan) -> str:
     )
 
 
-def _redirect(tunnels: list[str], *, ipv6: bool) -> list[str]:
-    """Of a phase 3 hub: tell the agent what leaves by the tunnel that it came in by, now and then."""
-    if not tunnels:
+def _shorter(plan: Plan, node: NodePlan) -> list[tuple[str, str]]:
+    """Tunnels of a phase 3 hub from one to another of which spokes could send directly."""
+    hubs = [each for each in node.tunnels if each.role == "hub" and plan.cloud(each.cloud).phase == 3]
+    apart = {each.name: _domain(plan.cloud(each.cloud)) for each in hubs}
+    return [(a.name, b.name) for a in hubs for b in hubs if apart[a.name] == apart[b.name]]
+
+
+def _domain(cloud: CloudPlan) -> tuple[int, int | None, bool]:
+    """Equal for tunnels whose spokes can send to each other."""
+    return cloud.network_id, cloud.key, cloud.ipsec is not None
+
+
+def redirect(ways: Sequence[tuple[str, str]], *, ipv6: bool = False) -> list[str]:
+    """Of a phase 3 hub: tell the agent what goes from one tunnel to another, or the same, now and then."""
+    if not ways:
         return []
     lines = [
         "  set indicated {",
@@ -107,12 +118,12 @@ def _redirect(tunnels: list[str], *, ipv6: bool) -> list[str]:
         "  chain shorter_way {",
         "    type filter hook forward priority filter; policy accept;",
     ]
-    for name in tunnels:
+    for came, leaves in ways:
         for family, known in (("ip", "indicated"), ("ip6", "indicated6")):
             if family == "ip" or ipv6:
                 limit = f"{{ {family} saddr . {family} daddr limit rate 6/minute burst 1 packets }}"
                 lines.append(
-                    f'    iifname "{name}" oifname "{name}" update @{known} {limit} '
+                    f'    iifname "{came}" oifname "{leaves}" update @{known} {limit} '
                     f"log group {NFLOG_GROUP} snaplen 96 queue-threshold 1"
                 )
     return [*lines, "  }"]

@@ -177,6 +177,16 @@ class Router:
         self.netns.route(gateway_of(new).ip)
         return at
 
+    def lan(self, number: int) -> Netns:
+        """A host in a LAN behind it: 192.168.N.2."""
+        host = Netns()
+        wire(self.netns, "lan", host, "eth0")
+        self.netns.add("lan", f"192.168.{number}.1/24")
+        host.add("eth0", f"192.168.{number}.2/24")
+        host.route(f"192.168.{number}.1")
+        self.at_end.append(host.close)
+        return host
+
     def ping(self, address: str, *options: str) -> str:
         """Ping once, or as the options say; fails when an answer is missing."""
         said = self.netns.run("ping", "-n", "-c", "1", "-W", "5", *options, address)

@@ -36,12 +36,13 @@ def start(lab: World, first_id: int, second_id: int) -> tuple[Router, Control, S
     return hub, control, one, two
 
 
-def test_what_registered_on_one_tunnel_is_resolved_on_another_of_the_same_id(lab: World) -> None:
+def test_to_what_registered_on_a_tunnel_with_another_key_the_hub_is_the_way(lab: World) -> None:
     _hub, control, _one, two = start(lab, 7, 7)
-    answer = two.ask(two.resolution("10.0.0.11"))
-    assert (answer.cies[0].code, answer.cies[0].nbma) == (CieCode.SUCCESS, IPv4Address("172.16.1.1"))
-    (entry,) = control.query("nhrp")
-    assert (entry["interface"], entry["network_id"]) == ("tunnel0", 7)
+    (entry,) = two.ask(two.resolution("10.0.0.11")).cies
+    assert (entry.code, entry.nbma) == (CieCode.SUCCESS, IPv4Address(HUB_NBMA))
+    assert entry.protocol == IPv4Address("10.1.0.1")
+    (bound,) = control.query("nhrp")
+    assert (bound["interface"], bound["network_id"]) == ("tunnel0", 7)
 
 
 def test_what_registered_on_one_tunnel_is_unknown_on_another_of_a_different_id(lab: World) -> None:

@@ -334,7 +334,7 @@ def test_an_ipv6_packet_that_the_hub_sends_back_into_the_tunnel_leads_to_a_short
     other.source_changed(TUNNEL, OTHER_NBMA, 0.0)
     deliver(hub, request_6())
     deliver(hub, request_6(OTHER_6, OTHER_NBMA), OTHER_NBMA)
-    told = reply(hub.forwarded(TUNNEL, SPOKE_NBMA, ipv6_packet(near, FAR), 1.0))
+    told = reply(hub.forwarded(TUNNEL, TUNNEL, SPOKE_NBMA, ipv6_packet(near, FAR), 1.0))
     assert (told.type, told.protocol_type) == (PacketType.TRAFFIC_INDICATION, PROTOCOL_IPV6)
     assert (told.source_protocol, told.destination_protocol) == (HUB_6, near)
     (look,) = [a for a in deliver(spoke, told, HUB_NBMA) if isinstance(a, FindRoute)]
@@ -361,7 +361,7 @@ def test_what_is_no_ip_packet_leads_to_no_indication() -> None:
     hub = dual_hub(redirect=True)
     deliver(hub, request_6())
     for octets in (b"", b"\x60", ipv6_packet(SPOKE_6, FAR)[:39], b"\x50" + bytes(60)):
-        assert hub.forwarded(TUNNEL, SPOKE_NBMA, octets, 1.0) == []
+        assert hub.forwarded(TUNNEL, TUNNEL, SPOKE_NBMA, octets, 1.0) == []
 
 
 def test_an_ipv4_question_and_an_ipv6_question_for_the_same_spoke_are_two() -> None:

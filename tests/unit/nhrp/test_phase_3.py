@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from dmvpn_lab.address import IpAddress
-from dmvpn_lab.nhrp.actions import (
-    Action,
-    FindRoute,
-    InstallNeighbour,
-    InstallShortcut,
-    Notify,
-    RemoveShortcut,
-    SendPacket,
-)
-from dmvpn_lab.nhrp.agent import Agent
+from dmvpn_lab.nhrp.actions import InstallNeighbour, Notify, RemoveShortcut, SendPacket
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
-from dmvpn_lab.nhrp.packet import Packet, decode, encode
-from dmvpn_lab.nhrp.route import Route
+from dmvpn_lab.nhrp.packet import Packet, encode
 from tests.unit.nhrp.builders import (
     HUB,
     HUB_NBMA,
@@ -35,65 +24,9 @@ from tests.unit.nhrp.builders import (
     hub_config,
     spoke_config,
 )
+from tests.unit.nhrp.cloud import FAR, NEAR, Cloud, about, route
 
 LANS = {HUB: "192.168.0.0/24", SPOKE: "192.168.1.0/24", OTHER: "192.168.2.0/24"}
-NEAR, FAR = IPv4Address("192.168.1.2"), IPv4Address("192.168.2.2")
-HEADER = bytes.fromhex("4500003c000040004001") + b"\0\0"
-
-
-def about(source: IPv4Address = NEAR, destination: IPv4Address = FAR) -> bytes:
-    """The start of a packet from one host to the other."""
-    return HEADER + source.packed + destination.packed + bytes(8)
-
-
-@dataclass
-class Cloud:
-    """A hub, two spokes, and the wires between them."""
-
-    agents: dict[IPv4Address, Agent] = field(default_factory=dict)
-    routes: dict[IPv4Address, dict[str, Route]] = field(default_factory=dict)
-    sent: list[tuple[IPv4Address, IPv4Address, Packet]] = field(default_factory=list)
-    """(from, to, packet) by NBMA address."""
-    done: dict[IPv4Address, list[Action]] = field(default_factory=dict)
-    now: float = 1.0
-
-    def carry_out(self, at: IPv4Address, actions: list[Action]) -> None:
-        """Do all of it, and all that follows, at the station with that NBMA address."""
-        for action in actions:
-            self.done.setdefault(at, []).append(action)
-            match action:
-                case InstallNeighbour(token=int(token)):
-                    self.carry_out(at, self.agents[at].installed(token, True, self.now))
-                case FindRoute(token, address):
-                    self.carry_out(at, self.agents[at].found(token, self.route(at, address), self.now))
-                case SendPacket(_, nbma, data):
-                    self.sent.append((at, nbma, decode(data)))
-                    if nbma in self.agents:
-                        self.carry_out(nbma, self.agents[nbma].receive(TUNNEL, data, at, self.now))
-
-    def route(self, at: IPv4Address, address: IpAddress) -> Route | None:
-        """The longest match."""
-        able = [route for route in self.routes[at].values() if address in route.prefix]
-        return max(able, key=lambda route: route.prefix.prefixlen, default=None)
-
-    def shortcuts(self, at: IPv4Address = SPOKE_NBMA) -> list[tuple[str, str]]:
-        """What a station has added."""
-        return [(str(a.prefix), str(a.via)) for a in self.done[at] if isinstance(a, InstallShortcut)]
-
-    def events(self, at: IPv4Address) -> list[str]:
-        return [a.name for a in self.done.get(at, []) if isinstance(a, Notify)]
-
-    def kinds(self) -> list[tuple[str, str, int]]:
-        """(from, to, type) of what was sent."""
-        return [(str(a), str(b), p.type) for a, b, p in self.sent]
-
-    def forget(self) -> None:
-        self.sent.clear()
-        self.done.clear()
-
-
-def route(prefix: str, interface: str, gateway: IPv4Address | None = None) -> Route:
-    return Route(IPv4Network(prefix), interface, gateway)
 
 
 def cloud(parent: str = "192.168.2.0/24", **hub_changes: object) -> Cloud:
@@ -117,7 +50,7 @@ def cloud(parent: str = "192.168.2.0/24", **hub_changes: object) -> Cloud:
 
 def forward(made: Cloud, data: bytes | None = None, nbma: IPv4Address | None = SPOKE_NBMA) -> None:
     """The hub's kernel forwarded a packet of spoke A back into the tunnel."""
-    made.carry_out(HUB_NBMA, made.agents[HUB_NBMA].forwarded(TUNNEL, nbma, data or about(), made.now))
+    made.carry_out(HUB_NBMA, made.agents[HUB_NBMA].forwarded(TUNNEL, TUNNEL, nbma, data or about(), made.now))
 
 
 A, H, B = str(SPOKE_NBMA), str(HUB_NBMA), str(OTHER_NBMA)
