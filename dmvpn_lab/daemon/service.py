@@ -255,8 +255,8 @@ class Service:
     def _peer_changed(self, change: PeerSecured | PeerLost) -> None:
         """There is an SA with a peer, or there is none any more."""
         match change:
-            case PeerSecured(local, peer, identity):
-                self._carry_out(self._agent.secured(local, peer, identity, self._loop.time()))
+            case PeerSecured(local, peer, identity, fresh):
+                self._carry_out(self._agent.secured(local, peer, identity, self._loop.time(), fresh=fresh))
             case PeerLost(local, peer):
                 self._carry_out(self._agent.unsecured(local, peer))
         self._alarm.set()

@@ -36,6 +36,8 @@ class PeerSecured:
     local: IPv4Address
     peer: IPv4Address
     identity: str
+    fresh: bool = False
+    """Phase 2 has finished just now: not new keys of the same SA, and not one that was there before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class Protector:
             self._conflicts.setdefault(child.peer, now + CONFLICT_S)
         actions: list[Action] = [Tell("ipsec-up", facts(child))]
         if child.initiated or child.peer not in self._on_demand:
-            actions += self._tell_secured(child)
+            actions += self._tell_secured(child, fresh=True)
         else:
             self._settling.setdefault(child.peer, Settling(now + SETTLE_S, now + SETTLE_LIMIT_S))
         return actions + self._reap(child.peer) + self._one_pair(child)
@@ -355,12 +355,12 @@ class Protector:
     def _identities(self, peer: IPv4Address) -> set[str]:
         return {child.identity for child in self._with(peer)}
 
-    def _tell_secured(self, child: ChildSa) -> list[Action]:
+    def _tell_secured(self, child: ChildSa, *, fresh: bool = False) -> list[Action]:
         pair = (child.local, child.peer)
-        if child.local != self.local or self._secured.get(pair) == child.identity:
+        if child.local != self.local or (not fresh and self._secured.get(pair) == child.identity):
             return []
         self._secured[pair] = child.identity
-        return [PeerSecured(child.local, child.peer, child.identity)]
+        return [PeerSecured(child.local, child.peer, child.identity, fresh)]
 
     def _reap(self, peer: IPv4Address | None) -> list[Action]:
         """Delete states that an earlier charon left: of a peer that is secured anew, or all."""

@@ -93,8 +93,10 @@ class Agent:
             actions += self._client.register(part, trigger, now)
         return actions
 
-    def secured(self, local: IPv4Address, peer: IPv4Address, identity: str, now: float) -> list[Action]:
-        """There is an IPsec SA between two NBMA addresses, and IKE knows who the peer is."""
+    def secured(
+        self, local: IPv4Address, peer: IPv4Address, identity: str, now: float, *, fresh: bool = False
+    ) -> list[Action]:
+        """There is an IPsec SA between two NBMA addresses (`fresh`: just now), and IKE knows the peer."""
         actions: list[Action] = []
         for tunnel in self.tunnels.values():
             if not tunnel.config.protected or tunnel.nbma != local:
@@ -102,7 +104,7 @@ class Agent:
             tunnel.secured[peer] = identity
             actions += self._resolver.redirected(tunnel, peer)
             for part in tunnel.parts:
-                actions += self._client.secured(part, peer, now)
+                actions += self._client.secured(part, peer, now, fresh=fresh)
                 actions += self._release(part, peer, now)
         return actions
 

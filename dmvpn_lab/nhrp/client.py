@@ -45,12 +45,22 @@ class Client:
                 self._wait(tunnel, registration)
         return actions
 
-    def secured(self, tunnel: Tunnel, peer: IPv4Address, now: float) -> list[Action]:
-        """IPsec finished phase 2 with a peer: register with the servers that are there."""
+    def secured(self, tunnel: Tunnel, peer: IPv4Address, now: float, *, fresh: bool = False) -> list[Action]:
+        """There is an SA with a peer: register with the servers that are there.
+
+        Who is registered renews it after a phase 2 that was finished just now: its peer may have lost more
+        than SAs. The registration stays valid meanwhile.
+        """
         actions: list[Action] = []
         for registration in tunnel.registrations:
-            if registration.state is State.WAITING and tunnel.config.nbma_of(registration.nhs) == peer:
+            if tunnel.config.nbma_of(registration.nhs) != peer:
+                continue
+            if registration.state is State.WAITING:
                 actions += self._begin(tunnel, registration, "ipsec-up", now)
+            elif fresh:
+                registration.begin(self._ids.next())
+                registration.move(Event.TIMER)
+                actions += self._send(tunnel, registration, "ipsec-up", now)
         return actions
 
     def unsecured(self, tunnel: Tunnel, peer: IPv4Address) -> None:

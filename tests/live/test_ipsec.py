@@ -170,6 +170,7 @@ def dropped(protected: Protected, node: str, chain: str) -> int:
         ("sa-delete", "flush", "hub"),
         ("ike-restart", "kill", "spoke-a"),
         ("ike-restart", "kill", "hub"),
+        ("ike-restart", "kill-flush", "spoke-a"),
         ("ike-restart", "kill-flush", "hub"),
         ("ike-restart", "stop", "hub"),
         ("agent-kill", "kill", "spoke-a"),
@@ -179,6 +180,7 @@ def dropped(protected: Protected, node: str, chain: str) -> int:
 def test_traffic_gets_over_each_fault_in_seconds(
     protected: Protected, fault: str, how: str, node: str
 ) -> None:
+    began = time.time()
     done = protected.lab.json("inject", fault, node, "--how", how)
     assert done["passed"], done
     assert len(done["outages"]) == (2 if node == "hub" else 1)
@@ -189,6 +191,15 @@ def test_traffic_gets_over_each_fault_in_seconds(
         if fault == "rekey":
             assert each["lost"] <= 1
     assert protected.lab.json("inject", "list")["in_force"] == []
+    if fault != "agent-kill":  # a new agent registers, whatever became of the SAs
+        spokes = {each["spoke"] for each in done["outages"]}
+        assert {e["node"] for e in registrations(protected, began)} == (set() if fault == "rekey" else spokes)
+
+
+def registrations(protected: Protected, began: float) -> list[dict[str, Any]]:
+    """Those that a finished phase 2 has triggered since then."""
+    return [event for event in protected.events() if event["event"] == "registration-sent"
+            and event["trigger"] == "ipsec-up" and event["at"] >= began]  # fmt: skip
 
 
 @pytest.mark.long

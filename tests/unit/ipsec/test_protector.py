@@ -99,14 +99,30 @@ def test_the_end_of_phase_2_is_told_before_the_peer_is_secured() -> None:
     up, secured = spoke().child_up(CHILD, 1.0)
     assert isinstance(up, Tell)
     assert up.name == "ipsec-up"
-    assert secured == PeerSecured(SPOKE, HUB, "hub.lab.test")
+    assert secured == PeerSecured(SPOKE, HUB, "hub.lab.test", fresh=True)
 
 
-def test_a_second_pair_with_a_peer_is_not_news() -> None:
+def test_a_phase_2_that_finishes_anew_is_told_although_the_peer_was_never_lost() -> None:
     made = spoke()
     made.child_up(CHILD, 1.0)
-    again = made.child_up(replace(CHILD, number=2, spi_in=0xD1, spi_out=0xD2), 1.1)
-    assert [type(each) for each in again] == [Tell]
+    made.disconnected()  # charon was killed; its states carry traffic
+    made.connected((), frozenset(), 2.0)
+    again = made.child_up(replace(CHILD, spi_in=0xD1, spi_out=0xD2), 2.5)
+    assert PeerSecured(SPOKE, HUB, "hub.lab.test", fresh=True) in again
+
+
+def test_an_sa_that_charon_has_still_when_the_agent_reaches_it_again_is_not_news() -> None:
+    made = spoke()
+    made.child_up(CHILD, 1.0)
+    made.disconnected()
+    actions = made.connected((CHILD,), frozenset(), 2.0)
+    assert not any(isinstance(each, PeerSecured) for each in actions)
+
+
+def test_the_end_of_one_of_two_pairs_is_nobodys_loss_and_no_news() -> None:
+    made = spoke()
+    made.child_up(CHILD, 1.0)
+    made.child_up(replace(CHILD, number=2, spi_in=0xD1, spi_out=0xD2), 1.1)
     assert not any(isinstance(a, PeerLost) for a in made.child_down(1, 2.0))
 
 
@@ -276,7 +292,7 @@ def test_an_address_that_passes_from_one_spoke_to_another_is_no_conflict() -> No
     made = hub()
     made.child_up(coming(1, SPOKE, "a"), 1.0)
     secured = made.child_up(coming(2, SPOKE, "b"), 1.5)
-    assert PeerSecured(HUB, SPOKE, "b") in secured
+    assert PeerSecured(HUB, SPOKE, "b", fresh=True) in secured
     assert made.child_down(1, 1.6) == []
     assert made.tick(1.5 + CONFLICT_S) == []
 
@@ -435,7 +451,7 @@ def test_a_peer_that_sends_nothing_is_looked_at_again_and_taken_for_ready_at_the
 
 def test_who_began_may_send_directly_at_once() -> None:
     pair = replace(CHILD, peer=HIGH, identity="spoke-b.lab.test", initiated=True)
-    assert PeerSecured(SPOKE, HIGH, "spoke-b.lab.test") in meets(HIGH).child_up(pair, 1.2)
+    assert PeerSecured(SPOKE, HIGH, "spoke-b.lab.test", fresh=True) in meets(HIGH).child_up(pair, 1.2)
 
 
 def test_a_pair_that_is_lost_before_it_is_used_is_told_to_nobody() -> None:

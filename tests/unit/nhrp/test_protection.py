@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Protect
 from dmvpn_lab.nhrp.agent import HOLD_S, Agent
+from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
 from tests.unit.nhrp.builders import (
     HUB,
@@ -57,6 +58,40 @@ def test_the_end_of_phase_2_triggers_the_registration() -> None:
     actions = spoke().secured(SPOKE_NBMA, HUB_NBMA, "hub", 5.0)
     assert len(packets(actions)) == 1
     assert facts(actions, "registration-sent")["trigger"] == "ipsec-up"
+
+
+def registered_spoke() -> Agent:
+    """At 5 s."""
+    made = spoke()
+    sent = facts(made.secured(SPOKE_NBMA, HUB_NBMA, "hub", 5.0, fresh=True), "registration-sent")
+    answer = request(request_id=sent["request_id"], type=PacketType.REGISTRATION_REPLY)
+    made.receive(TUNNEL, encode(answer), HUB_NBMA, 5.0)
+    assert made.nhs(5.0)[0]["state"] == "registered"
+    return made
+
+
+def test_a_new_phase_2_with_a_server_that_was_never_lost_renews_the_registration_at_once() -> None:
+    made = registered_spoke()
+    actions = made.secured(SPOKE_NBMA, HUB_NBMA, "hub", 9.0, fresh=True)
+    assert len(packets(actions)) == 1
+    assert facts(actions, "registration-sent")["trigger"] == "ipsec-up"
+    assert made.nhs(9.0)[0]["state"] == "registered"  # it is valid all the while
+
+
+def test_a_new_phase_2_sends_a_request_that_waits_for_its_answer_anew_and_without_delay() -> None:
+    made = spoke()
+    made.secured(SPOKE_NBMA, HUB_NBMA, "hub", 5.0, fresh=True)
+    for _ in range(4):
+        made.tick(made.deadline() or 0.0)
+    actions = made.secured(SPOKE_NBMA, HUB_NBMA, "hub", 30.0, fresh=True)
+    assert len(packets(actions)) == 1
+    assert (made.deadline() or 0.0) < 31.5  # and the next one, if need be, in a second and not in 32
+
+
+def test_an_sa_that_was_known_before_triggers_nothing_again() -> None:
+    made = registered_spoke()
+    assert made.secured(SPOKE_NBMA, HUB_NBMA, "hub", 9.0) == []
+    assert made.nhs(9.0)[0]["state"] == "registered"
 
 
 def test_an_sa_from_another_address_or_with_another_peer_triggers_nothing() -> None:
