@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from dmvpn_lab import charon_log
+from dmvpn_lab import charon_log, validity
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
 from dmvpn_lab.checks.outside import outside
@@ -50,6 +50,8 @@ class Finding:
     evidence: str
     look_at: str
     """A command that shows more; empty when it is whole."""
+    warning: str = ""
+    """What will break it, although it is whole."""
 
     @property
     def broken(self) -> bool:
@@ -92,7 +94,8 @@ async def diagnose(lab: RunningLab) -> AsyncIterator[Finding]:
             for spoke, at_spoke in lab.plan.ours(cloud.name, "spoke"):
                 broken = await _walk(lab, cloud, (spoke, at_spoke), (hub, at_hub))
                 if broken is None:
-                    yield Finding(cloud.name, spoke.name, hub.name, WHOLE, "every link holds", "")
+                    warning = await validity.warning(lab, spoke.name, hub.name)
+                    yield Finding(cloud.name, spoke.name, hub.name, WHOLE, "every link holds", "", warning)
                 else:
                     yield Finding(cloud.name, spoke.name, hub.name,
                                   broken.link, broken.evidence, broken.look_at)  # fmt: skip

@@ -37,6 +37,8 @@ def show(findings: Sequence[Finding]) -> None:
         where = f"{each.spoke} - {each.hub} ({each.cloud})"
         if not each.broken:
             print(f"{where}: every link holds")
+            if each.warning:
+                print(f"    but: {each.warning}")
             continue
         print(f"{where}: first broken link: {each.link}")
         print(f"    evidence: {each.evidence}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from dmvpn_lab.answers import IpsecEntry
 from dmvpn_lab.daemon.alarm import Alarm
+from dmvpn_lab.daemon.certificates import Certificates
 from dmvpn_lab.ipsec import sa
 from dmvpn_lab.ipsec.actions import Action, Ask, Count, DeleteStates, PeerLost, PeerSecured, StateId, Tell
 from dmvpn_lab.ipsec.config import IpsecConfig
@@ -28,7 +29,6 @@ SOCKET = Path("/run/charon.vici")
 CONNECT_S = 0.05
 """Between two tries to reach charon, which does not say when it begins to listen."""
 EVENTS = ("list-sa", "ike-updown", "ike-rekey", "child-updown", "child-rekey")
-KINDS = ("X509CA", "X509", "KEY")
 
 Publish = Callable[[str, dict[str, Any]], None]
 PeerChange = Callable[[PeerSecured | PeerLost], None]
@@ -41,7 +41,7 @@ class Protection:
         self, config: IpsecConfig, publish: Publish, peer_change: PeerChange, log: logging.Logger
     ) -> None:
         """`peer_change` is told of each peer that is secured or lost."""
-        self._config = config
+        self._certificates = Certificates(config.certificates)
         self._publish = publish
         self._peer_change = peer_change
         self._log = log
@@ -114,20 +114,21 @@ class Protection:
         try:
             for event in EVENTS:
                 ike.register(event)
-            for number, path in enumerate(self._config.certificates):
-                self._load_pem(ike, KINDS[min(number, 2)], Path(path))
+            for command, message in self._certificates.load():
+                ike.request(command, message)
             ike.request("list-sas", {}, items="list-sa")
         except OSError as error:
             self._disconnected(error)
 
-    def _load_pem(self, ike: Ike, kind: str, path: Path) -> None:
-        """Give charon a certificate or key. Raises OSError, also for a file that cannot be read."""
-        data = path.read_bytes()
-        if kind == "KEY":
-            ike.request("load-key", {"type": "any", "data": data})
-        else:
-            ike.request("load-cert", {"type": "X509", "flag": "CA" if kind == "X509CA" else "NONE",
-                                      "data": data})  # fmt: skip
+    def _renew(self) -> None:
+        """Give charon the certificates that somebody has renewed."""
+        try:
+            commands = self._certificates.renewed()
+        except OSError as error:
+            self._log.error("certificates: %s", error)
+            return
+        for command, message in commands:
+            self._ask(command, message)
 
     def _disconnected(self, error: OSError) -> None:
         if self._ike is None:
@@ -181,6 +182,8 @@ class Protection:
             if (pair := sa.decode_ike_rekeyed(event.message)) is not None:
                 self._protector.ike_rekeyed(*pair)
         elif event.name == "ike-updown":
+            if not up:  # perhaps for the sake of a certificate
+                self._renew()
             for name, ike in sa.decode_ikes(event.message):
                 if up:
                     self._protector.ike_up(ike)
@@ -200,6 +203,8 @@ class Protection:
         for action in actions:
             match action:
                 case Ask(command, message):
+                    if command == "initiate":
+                        self._renew()
                     self._ask(command, message)
                 case DeleteStates(states):
                     self._delete(states)

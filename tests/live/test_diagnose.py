@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,7 +20,10 @@ from tests.live.labs import Lab
 pytestmark = pytest.mark.live
 
 HUB = "172.17.0.1"
+T = TypeVar("T")
 PATIENCE_S = 90.0
+LIFETIME_S = 60
+"""Of a certificate that runs out in a test."""
 VICI = """
 import json, sys
 sys.path.insert(0, "/opt/dmvpn-lab/lib")
@@ -53,12 +56,19 @@ def diagnose(lab: Lab) -> dict[str, dict[str, Any]]:
 
 def until(lab: Lab, spoke: str, link: str, evidence: str = "") -> dict[str, Any]:
     """The finding of a spoke once it is that one; the daemons need a moment to see it."""
+
+    def is_so(finding: dict[str, Any]) -> bool:
+        return finding["link"] == link and evidence in finding["evidence"]
+
+    return wait_for(lambda: diagnose(lab)[spoke], is_so)
+
+
+def wait_for(look: Callable[[], T], is_so: Callable[[T], bool]) -> T:
+    """What is seen once it is so."""
     deadline = time.monotonic() + PATIENCE_S
-    while True:
-        finding = diagnose(lab)[spoke]
-        if finding["link"] == link and evidence in finding["evidence"]:
-            return finding
-        assert time.monotonic() < deadline, f"waited for {link}, {evidence!r}; saw {finding}"
+    while not is_so(seen := look()):
+        assert time.monotonic() < deadline, f"saw {seen} at last"
+    return seen
 
 
 def charon(lab: Lab, node: str, *commands: tuple[str, dict[str, Any]]) -> None:
@@ -115,18 +125,71 @@ def hub_connection(identity: str, ike: list[str], esp: list[str]) -> dict[str, A
     return connection.connection(config, IPv4Address(HUB), None)
 
 
-def test_a_certificate_that_has_expired_is_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab of certificates; each test leaves it whole."""
     folder = tmp_path_factory.mktemp("expired")
-    path = labs.topology(folder, "ipsec-certificates", "test-expired")
-    with labs.running(path) as made:
+    with labs.running(labs.topology(folder, "ipsec-certificates", "test-expired")) as made:
         until(made, "spoke-a", "whole")
-        plan = made.running.plan
-        ca = pki.authority(credentials.seed(plan, "ca"), f"{plan.lab} lab CA")
-        seed = credentials.seed(plan, "certificate/spoke-a")
-        past = pki.certificate(ca, seed, "spoke-a.test-expired.test", end=datetime(2021, 1, 1, tzinfo=UTC))
-        script = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
-        made.must("spoke-a", "python3", "-c", script, credentials.CERTIFICATE, pki.pem(past.certificate))
-        made.must("spoke-a", "sh", "-c", "kill -9 $(cat /run/charon.pid)")
-        finding = until(made, "spoke-a", "IKE", "a certificate is not valid now")
-        assert "2021" in finding["evidence"]
-        assert diagnose(made)["spoke-b"]["link"] == "whole"
+        yield made
+
+
+def enrol(lab: Lab, node: str, end: datetime = pki.END) -> None:
+    """Give a router a certificate that is valid until then, as its administrator does: in its file."""
+    plan = lab.running.plan
+    ca = pki.authority(credentials.seed(plan, "ca"), f"{plan.lab} lab CA")
+    seed = credentials.seed(plan, f"certificate/{node}")
+    made = pki.certificate(ca, seed, f"{node}.{plan.lab}.test", end=end)
+    script = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
+    lab.must(node, "python3", "-c", script, credentials.CERTIFICATE, pki.pem(made.certificate))
+
+
+def restart_charon(lab: Lab, node: str) -> None:
+    lab.must(node, "sh", "-c", "kill -9 $(cat /run/charon.pid)")
+
+
+def spis(lab: Lab, node: str) -> set[str]:
+    return {entry["spi_in"] for entry in lab.query(node, "ipsec")}
+
+
+def test_a_certificate_that_has_expired_is_told_and_a_renewed_one_taken_at_the_next_try(
+    certified: Lab,
+) -> None:
+    enrol(certified, "spoke-a", datetime(2021, 1, 1, tzinfo=UTC))
+    restart_charon(certified, "spoke-a")
+    finding = until(certified, "spoke-a", "IKE", "a certificate is not valid now")
+    assert "2021" in finding["evidence"]
+    assert diagnose(certified)["spoke-b"]["link"] == "whole"
+    enrol(certified, "spoke-a")
+    until(certified, "spoke-a", "whole")
+
+
+@pytest.mark.parametrize("node", ["spoke-a", pytest.param("hub", marks=pytest.mark.long)])
+def test_a_certificate_that_expires_under_a_running_sa_is_warned_of_and_then_refused(
+    certified: Lab, node: str
+) -> None:
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LIFETIME_S)
+    before = spis(certified, "spoke-a")
+    enrol(certified, node, end)
+    restart_charon(certified, node)
+    running = wait_for(lambda: spis(certified, "spoke-a"), lambda now: bool(now) and now.isdisjoint(before))
+    assert until(certified, "spoke-a", "whole")["warning"] == ""
+    assert datetime.now(UTC) < end, "too slow: the certificate ran out before it was seen at work"
+
+    told = f"{node}'s certificate expired at {end:%Y-%m-%d %H:%M:%S} UTC"
+    finding = wait_for(lambda: diagnose(certified)["spoke-a"], lambda seen: seen["warning"].startswith(told))
+    assert finding["link"] == "whole"  # IKE looks at certificates when it authenticates only
+    assert spis(certified, "spoke-a") == running
+    assert diagnose(certified)["spoke-b"]["warning"] == (finding["warning"] if node == "hub" else "")
+
+    reauthenticate(certified, "spoke-a")
+    finding = until(certified, "spoke-a", "IKE", "a certificate is not valid now")
+    assert "certificate invalid" in finding["evidence"]
+    assert f"to {end:%b %d %H:%M:%S %Y}" in finding["evidence"]
+    enrol(certified, node)
+    assert until(certified, "spoke-a", "whole")["warning"] == ""
+
+
+def reauthenticate(lab: Lab, node: str) -> None:
+    """End a router's IKE SAs: the agent begins anew at once, and both ends must prove who they are."""
+    charon(lab, node, ("terminate", {"ike": connection.name_of(IPv4Address(HUB)), "timeout": "-1"}))

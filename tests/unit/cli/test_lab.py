@@ -34,7 +34,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[CheckResult]:
             yield each
 
     async def find(lab: object) -> list[Finding]:
-        whole = Finding("dmvpn", "spoke-b", "hub", "whole", "every link holds", "")
+        whole = Finding("dmvpn", "spoke-b", "hub", "whole", "every link holds", "", "it will not")
         return [Finding("dmvpn", "spoke-a", "hub", "route", "hub sends it out of eth1", "ip route"), whole]
 
     monkeypatch.setattr(controller, "verify", verify)
