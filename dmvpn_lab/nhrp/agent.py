@@ -99,13 +99,12 @@ class Agent:
         """There is an IPsec SA between two NBMA addresses (`fresh`: just now), and IKE knows the peer."""
         actions: list[Action] = []
         for tunnel in self.tunnels.values():
-            if not tunnel.config.protected or tunnel.nbma != local:
-                continue
-            tunnel.secured[peer] = identity
-            actions += self._resolver.redirected(tunnel, peer)
-            for part in tunnel.parts:
-                actions += self._client.secured(part, peer, now, fresh=fresh)
-                actions += self._release(part, peer, now)
+            if tunnel.config.protected and tunnel.nbma == local:
+                tunnel.secured[peer] = identity
+                actions += self._resolver.redirected(tunnel, peer)
+                for part in tunnel.parts:
+                    actions += self._client.secured(part, peer, now, fresh=fresh)
+                    actions += self._release(part, peer, now)
         return actions
 
     def unsecured(self, local: IPv4Address, peer: IPv4Address) -> list[Action]:
@@ -142,13 +141,8 @@ class Agent:
         for binding in state.bindings:
             tunnel = self.tunnels.get(binding.interface)
             part = None if tunnel is None else tunnel.part(binding.protocol)
-            if (
-                tunnel is not None
-                and part is not None
-                and restorable(binding, part.config, now)
-                and not tunnel.cache.full
-            ):
-                tunnel.cache.bind(binding)
+            if part is not None and restorable(binding, part.config, now) and not part.cache.full:
+                part.cache.bind(binding)
                 kept += 1
                 if binding.resolved:
                     self._resolver.restored(binding, now)
