@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmvpn_lab import answers
-from dmvpn_lab.backends import child
+from dmvpn_lab.backends import backend, child
 from dmvpn_lab.backends.base import Backend, ExecResult
+from dmvpn_lab.backends.state import LabFolder, running_labs
 from dmvpn_lab.errors import LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
@@ -129,6 +130,25 @@ class RunningLab:
             yield running
         finally:
             await child.end(running)
+
+
+def find(name: str | None) -> RunningLab:
+    """The running lab of that name; without a name, the only one. Raises UsageError."""
+    labs = running_labs()
+    if name is None and len(labs) > 1:
+        raise UsageError(f"{len(labs)} labs are running", hint=f"say which with --lab: {', '.join(labs)}")
+    chosen = name or (labs[0] if labs else None)
+    if chosen is None or chosen not in labs:
+        what = f"lab {name} is not running" if name else "no lab is running"
+        raise UsageError(
+            what, hint=f"running: {', '.join(labs)}" if labs else "start one with 'dmvpn-lab up'"
+        )
+    plan = LabFolder(chosen).plan()
+    if not isinstance(plan, Plan):
+        raise LabError(
+            f"lab {chosen} did not finish starting", hint=f"dmvpn-lab down {chosen}, then up again"
+        )
+    return RunningLab(plan, backend(LabFolder(chosen).read_json("backend") or "netns"))
 
 
 def _result(node: str, line: bytes) -> Any:

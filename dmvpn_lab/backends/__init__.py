@@ -1,4 +1,4 @@
-"""Ways to run the nodes of a lab: one file a backend."""
+"""Ways to run the nodes of a lab: one file a backend, imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import os
 import sys
 
 from dmvpn_lab.backends.base import Backend
-from dmvpn_lab.backends.containerlab import ContainerlabBackend
-from dmvpn_lab.backends.docker import DockerBackend
-from dmvpn_lab.backends.netns import NetnsBackend
 from dmvpn_lab.errors import UsageError
 
 NAMES = ("netns", "docker", "containerlab")
@@ -19,9 +16,15 @@ def backend(name: str) -> Backend:
     if name not in NAMES:
         raise UsageError(f"unknown backend {name!r}", hint=f"there is: {', '.join(NAMES)}")
     if name == "docker":
+        from dmvpn_lab.backends.docker import DockerBackend
+
         return DockerBackend()
     if name == "containerlab":
+        from dmvpn_lab.backends.containerlab import ContainerlabBackend
+
         return ContainerlabBackend()
+    from dmvpn_lab.backends.netns import NetnsBackend
+
     return NetnsBackend(os.environ.get("DMVPN_LAB_NODE_ROOT") or _node_root)
 
 

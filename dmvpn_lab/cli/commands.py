@@ -45,20 +45,27 @@ COMMANDS = {
     "pytest": "suite.pytest_",
 }
 """By name, in the order of the help: the file beside this one, and in it a function or a group."""
+ASKED = {"workshop observe": "observe.observe", "workshop running": "observe.running"}
+"""Commands of a group by which its others ask where labs run: without what these import."""
 OTHERS_OPTIONS = frozenset({"exec", "pytest"})
 """Commands that hand options on, which are not theirs to know."""
 
 
 def run_here(argv: list[str]) -> int:
     """Run one command in this process; returns its exit code. Errors of our tree pass through."""
-    alone = argv[:1] if argv and argv[0] in COMMANDS else COMMANDS
     try:
-        typer.main.get_command(command_line(alone)).main(args=argv, prog_name=NAME)
+        typer.main.get_command(command_line(_needed(argv))).main(args=argv, prog_name=NAME)
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt from None
         return end.code if isinstance(end.code, int) else EXIT_OK
     return EXIT_OK
+
+
+def _needed(argv: list[str]) -> Iterable[str]:
+    """The one that is asked for; all where none is, or another."""
+    asked = " ".join(argv[:2])
+    return [asked] if asked in ASKED else argv[:1] if argv and argv[0] in COMMANDS else COMMANDS
 
 
 def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -73,10 +80,15 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
         callback=_main,
     )
     for name in names:
-        file, _, word = COMMANDS[name].partition(".")
+        file, _, word = (COMMANDS | ASKED)[name].partition(".")
         found = getattr(import_module(f"dmvpn_lab.cli.{file}"), word)
         if isinstance(found, typer.Typer):
             made.add_typer(found, name=name)
+        elif name in ASKED:
+            group, _, inner = name.partition(" ")
+            alone = typer.Typer(callback=lambda: None)
+            alone.command(inner)(found)
+            made.add_typer(alone, name=group)
         else:
             settings = {"ignore_unknown_options": True} if name in OTHERS_OPTIONS else None
             made.command(name, context_settings=settings)(found)

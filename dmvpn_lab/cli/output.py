@@ -9,16 +9,18 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.errors import HostError
-from dmvpn_lab.scenario.timeline import Timeline, verdict_words
+
+if TYPE_CHECKING:  # every command prints, and few print these
+    from dmvpn_lab.checks import CheckResult
+    from dmvpn_lab.scenario.timeline import Timeline
 
 WIDE = 160
 """Columns of a table that is not on a terminal."""
@@ -119,6 +121,8 @@ def write_junit(path: Path, lab: str, results: Sequence[CheckResult]) -> None:
 
 def write_timeline_junit(path: Path, timeline: Timeline) -> None:
     """A scenario's steps as JUnit XML; whole or not at all. Raises HostError."""
+    from dmvpn_lab.scenario.timeline import verdict_words
+
     steps = timeline.steps
     failed = sum(step.verdict in ("failed", "already") for step in steps)
     left_out = sum(step.verdict == "not run" for step in steps)

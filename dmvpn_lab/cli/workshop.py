@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from dataclasses import asdict, replace
-from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from dmvpn_lab import controller
-from dmvpn_lab.cli import output
+from dmvpn_lab.cli import observe, output
+from dmvpn_lab.cli.observe import Name
 from dmvpn_lab.cli.options import Json
-from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, LabError, UsageError
-from dmvpn_lab.workshop import load, progress
+from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from dmvpn_lab.workshop import load, progress, shelf
 from dmvpn_lab.workshop.load import Loaded
 from dmvpn_lab.workshop.model import command
-from dmvpn_lab.workshop.observe import observe as look
 
 app = typer.Typer(help="Workshops: labs to learn in, with tasks, hints and a check.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="A workshop, or its number.", metavar="WORKSHOP")]
 
 
 @app.command("list")
@@ -28,8 +24,8 @@ def list_(json: Json = False) -> None:
     """List the workshops and how far you are."""
     kept = progress.read()
     rows = []
-    for name in load.names():
-        entry, workshop = kept.get(name, progress.Entry()), load.read(load.find(name)).workshop
+    for name in shelf.names():
+        entry, workshop = kept.get(name, progress.Entry()), load.read(shelf.find(name)).workshop
         rows.append({"workshop": name, "title": workshop.title, "minutes": workshop.minutes,
                      "slide": workshop.slide, "repair": workshop.broken, **asdict(entry)})  # fmt: skip
     if json:
@@ -48,7 +44,7 @@ def _state(row: dict[str, object]) -> str:
 @app.command()
 def start(name: Name) -> None:
     """Start the lab of a workshop and print its text. One that runs is left as it is."""
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     _print_text(loaded)
     path = progress.topology(loaded.name)
     if _runs(loaded) and path.is_file():
@@ -60,7 +56,7 @@ def start(name: Name) -> None:
 @app.command()
 def reset(name: Name) -> None:
     """Begin a workshop again: its topology and its lab as they were."""
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     if _runs(loaded):
         _do(["down", loaded.plan.lab])
     _begin(loaded)
@@ -69,7 +65,7 @@ def reset(name: Name) -> None:
 @app.command()
 def check(name: Name, json: Json = False) -> None:
     """Tell which tasks are done. Exit code: 0 all of them, 1 not yet."""
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     _do(["workshop", "observe", loaded.name, *(["--json"] if json else [])])
     progress.write(loaded.name, replace(_entry(loaded), state="passed"))
     if not json:
@@ -77,26 +73,9 @@ def check(name: Name, json: Json = False) -> None:
 
 
 @app.command()
-def observe(name: Name, json: Json = False) -> None:
-    """What `check` sees in the lab, without keeping it."""
-    loaded = load.read(load.find(name))
-    lab = controller.find(loaded.plan.lab)
-    seen = asyncio.run(look(lab, loaded.workshop))
-    if json:
-        output.print_json([asdict(each) for each in seen])
-    else:
-        for number, each in enumerate(seen, 1):
-            sign = Text("done   ", "green") if each.done else Text("not yet", "yellow")
-            output.console().print(
-                Text.assemble(sign, f"  {number}. {each.task}\n           {each.observed}")
-            )
-    raise typer.Exit(0 if all(each.done for each in seen) else EXIT_CHECK_FAILED)
-
-
-@app.command()
 def hint(name: Name) -> None:
     """Print the next hint."""
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     entry, hints = _entry(loaded), loaded.workshop.hints
     number = min(entry.hints + 1, len(hints))
     output.console().print(f"hint {number} of {len(hints)}: {hints[number - 1]}", markup=False)
@@ -106,7 +85,7 @@ def hint(name: Name) -> None:
 @app.command()
 def solve(name: Name) -> None:
     """Run the solution, and print its commands."""
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     if not _runs(loaded):
         raise UsageError(
             f"lab {loaded.plan.lab} is not running", hint=f"dmvpn-lab workshop start {loaded.name}"
@@ -183,11 +162,5 @@ def _quiet(argv: list[str]) -> int:
     return run(argv)
 
 
-@app.command(hidden=True)
-def running(name: Name) -> None:
-    """Exit code 0 when the lab of a workshop runs, else 1."""
-    loaded = load.read(load.find(name))
-    try:
-        controller.find(loaded.plan.lab)
-    except (UsageError, LabError):
-        raise typer.Exit(EXIT_CHECK_FAILED) from None
+app.command()(observe.observe)
+app.command(hidden=True)(observe.running)

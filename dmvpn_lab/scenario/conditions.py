@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
-from dmvpn_lab import checks
-from dmvpn_lab.checks.reachability import trace
 from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.running import Event, RunningLab, Watch
 from dmvpn_lab.scenario import model
@@ -69,6 +67,8 @@ async def _look(condition: Condition, scene: Scene) -> Seen:
             answered = (await lab.exec(condition.from_, *PING, target)).exit_code == 0
             return Seen(answered, f"{target} {'answers' if answered else 'does not answer'}")
         case model.PathTaken():
+            from dmvpn_lab.checks.reachability import trace
+
             hops = await trace(lab, condition.from_, address(lab.plan, condition.path))
             return Seen(tuple(hops) == condition.hops, " > ".join(hops) or "no hop")
         case model.CommandSays():
@@ -100,7 +100,9 @@ def _has_facts(condition: model.EventHappened, events: list[Event]) -> None:
 
 
 async def _check(condition: model.CheckPasses, scene: Scene) -> Seen:
-    """Every result of the check, without its waiting."""
+    """Every result of the check, without its waiting. Who needs no check is spared the import of all."""
+    from dmvpn_lab import checks
+
     check = next(each for each in checks.ALL if each.name == condition.check)
     hurried = dataclasses.replace(scene.watch, limit_s=0.0)
     results = [r async for r in check.run(scene.lab, hurried) if condition.node in (None, r.node)]

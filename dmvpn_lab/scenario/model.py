@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from dmvpn_lab.scenario.values import Argv, Duration
-from dmvpn_lab.spec.model import NAME
+from dmvpn_lab.spec.names import NAME
 
 
 class Part(BaseModel):

@@ -24,10 +24,7 @@ from pydantic import (
 )
 
 from dmvpn_lab.spec import transform
-
-NAME = r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"
-"""Names become host names, container names and Kubernetes names (RFC 1123)."""
-
+from dmvpn_lab.spec.names import NAME
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 ADDRESS = rf"^{_OCTET}(\.{_OCTET}){{3}}$"

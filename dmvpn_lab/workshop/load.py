@@ -1,4 +1,4 @@
-"""Finds workshops and reads them, or tells every problem at once."""
+"""Reads workshops, or tells every problem of one at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from dmvpn_lab import controller
 from dmvpn_lab.errors import TopologyError, UsageError
 from dmvpn_lab.scenario import rules
 from dmvpn_lab.scenario.model import CONDITIONS
@@ -17,8 +16,7 @@ from dmvpn_lab.spec.load import Document, Path_
 from dmvpn_lab.spec.plan_types import Plan
 from dmvpn_lab.spec.validate import EXPECTED
 from dmvpn_lab.workshop.model import Edit, Workshop
-
-KEYS = "the keys title, slide, minutes, tasks, hints and solution"
+from dmvpn_lab.workshop.shelf import KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +43,6 @@ class Loaded:
                     raise UsageError(f"{self.name}: the topology has no {step.replace!r}")
                 text = text.replace(step.replace, step.by)
         return text
-
-
-def bundled() -> Path:
-    """`lab/` of a checkout, or its copy in an installed wheel."""
-    installed = controller.PACKAGE / "_lab"
-    return installed if installed.is_dir() else controller.PACKAGE.parent / "lab"
-
-
-def names() -> list[str]:
-    """Of all workshops, in order."""
-    return sorted(path.parent.name for path in bundled().glob("[0-9][0-9]-*/lab.yml"))
-
-
-def find(name: str) -> Path:
-    """The folder of a workshop, by its name or its number. Raises UsageError."""
-    found = [each for each in names() if name in (each, each[:2]) or name == each[:2].lstrip("0")]
-    if not found:
-        raise UsageError(f"there is no workshop {name!r}", hint=f"one of: {', '.join(names())}")
-    return bundled() / found[0]
 
 
 def read(folder: Path) -> Loaded:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab import controller
-from dmvpn_lab.workshop import load
+from dmvpn_lab.workshop import load, shelf
 from tests.live import labs
 
 pytestmark = pytest.mark.live
@@ -30,13 +30,13 @@ def observed(name: str) -> tuple[int, list[dict[str, object]]]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in SHORT else pytest.mark.long) for n in load.names()]
+    "name", [pytest.param(n, marks=() if n in SHORT else pytest.mark.long) for n in shelf.names()]
 )
 def test_the_start_state_fails_the_check_and_the_solution_passes_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    lab = load.read(load.find(name)).plan.lab
+    lab = load.read(shelf.find(name)).plan.lab
     try:
         code, out = labs.cli("workshop", "start", name)
         assert code == 0, out
@@ -55,7 +55,7 @@ def test_the_start_state_fails_the_check_and_the_solution_passes_it(
 
 def converged(name: str) -> None:
     """Whatever the start state lets come has come: registrations, and adjacencies where EIGRP runs."""
-    lab = controller.find(load.read(load.find(name)).plan.lab)
+    lab = controller.find(load.read(shelf.find(name)).plan.lab)
     end = time.monotonic() + DEADLINE_S
     for cloud in lab.plan.clouds:
         wanted = [] if name in CUT_OFF else ["nhrp"]

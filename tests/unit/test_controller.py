@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmvpn_lab import controller
+from dmvpn_lab import controller, running
 from dmvpn_lab.backends import state
 from dmvpn_lab.backends.base import NodeState
 from dmvpn_lab.backends.state import LabFolder, running_labs
@@ -21,7 +21,8 @@ from tests.unit.spec.labs import BUNDLED, bundled
 def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(state, "LABS", tmp_path / "labs")
     one = Recorder()
-    monkeypatch.setattr(controller, "backend", lambda name: one)
+    for module in (controller, running):
+        monkeypatch.setattr(module, "backend", lambda name: one)
     return one
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dmvpn_lab import __main__, controller
+from dmvpn_lab import __main__, controller, running
 from dmvpn_lab.backends import state
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.spec.plan_types import Plan
@@ -45,7 +45,8 @@ def run(
     monkeypatch.setenv("DMVPN_LAB_INSIDE_MACHINE", "1")
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(state, "LABS", tmp_path / "run" / "labs")
-    monkeypatch.setattr(controller, "backend", lambda name: recorder)
+    for module in (controller, running):
+        monkeypatch.setattr(module, "backend", lambda name: recorder)
 
     def command(*argv: str) -> Said:
         capfd.readouterr()

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from dmvpn_lab.cli.app import app
-from dmvpn_lab.workshop import load
+from dmvpn_lab.workshop import load, shelf
 from dmvpn_lab.workshop.model import Edit
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -24,9 +24,9 @@ def exists(words: list[str]) -> bool:
     return command is not None and (inner is None or (len(words) > 1 and words[1] in inner))
 
 
-@pytest.mark.parametrize("name", load.names())
+@pytest.mark.parametrize("name", shelf.names())
 def test_the_commands_in_readme_hints_and_solution_exist(name: str) -> None:
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     text = (loaded.folder / "README.md").read_text()
     named = NAMED.findall(text) + [each for hint in loaded.workshop.hints for each in NAMED.findall(hint)]
     assert named, "the texts name no command"
@@ -34,9 +34,9 @@ def test_the_commands_in_readme_hints_and_solution_exist(name: str) -> None:
     assert [line for line in named if not exists(shlex.split(line))] == []
 
 
-@pytest.mark.parametrize("name", load.names())
+@pytest.mark.parametrize("name", shelf.names())
 def test_the_readme_has_its_parts_and_the_solution_edits_what_is_there(name: str) -> None:
-    loaded = load.read(load.find(name))
+    loaded = load.read(shelf.find(name))
     text = (loaded.folder / "README.md").read_text()
     assert text.startswith(f"# {name[:2]} {loaded.workshop.title.removeprefix('Repair: ')}") or (
         loaded.workshop.broken and text.startswith(f"# {name[:2]} {loaded.workshop.title}")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dmvpn_lab import controller
+from dmvpn_lab.cli import observe as cli_observe
 from dmvpn_lab.errors import TopologyError, UsageError
-from dmvpn_lab.workshop import load, progress
+from dmvpn_lab.workshop import load, progress, shelf
 from dmvpn_lab.workshop.model import Workshop, command
 from dmvpn_lab.workshop.observe import observe
 from tests.unit.backends.recorder import Recorder
@@ -37,7 +37,7 @@ solution: [exec hub -- true]
 def folder(at: Path, text: str) -> Path:
     """A workshop of that text, over the topology of another."""
     (at / "lab.yml").write_text(text)
-    (at / "topology.yml").write_text((load.find("02") / "topology.yml").read_text())
+    (at / "topology.yml").write_text((shelf.find("02") / "topology.yml").read_text())
     return at
 
 
@@ -60,9 +60,9 @@ def test_a_wrong_file_is_told_with_its_place(tmp_path: Path, old: str, new: str,
 
 def test_an_unknown_workshop_is_told_with_those_that_there_are() -> None:
     with pytest.raises(UsageError) as error:
-        load.find("99")
+        shelf.find("99")
     assert "01-gre-by-hand" in (error.value.hint or "")
-    assert load.find("1") == load.find("01") == load.find("01-gre-by-hand")
+    assert shelf.find("1") == shelf.find("01") == shelf.find("01-gre-by-hand")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_start_that_is_interrupted_before_its_lab_starts_starts_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(controller, "find", interrupted)
+    monkeypatch.setattr(cli_observe, "find", interrupted)
     assert run("workshop", "start", "22").code == 130
     assert recorder.done == []
     assert progress.read() == {}
