@@ -8,6 +8,7 @@ VENV     := .venv
 PY       := $(VENV)/bin/python
 LAB      := $(VENV)/bin/dmvpn-lab
 READY    := $(VENV)/.ready
+TESTABLE := $(VENV)/.ready-tests
 
 SHELL       := bash
 .SHELLFLAGS := -o pipefail -c
@@ -24,6 +25,10 @@ $(READY): pyproject.toml constraints.txt tools/setup-host
 	@tools/setup-host $(VENV)
 	@touch $@
 
+$(TESTABLE): $(READY) dmvpn_lab/host.py
+	@tools/setup-host $(VENV) tests
+	@touch $@
+
 lab-up: $(READY) ## start TOPOLOGY= on BACKEND= and verify it (default: the deck's lab, netns)
 	@$(LAB) up --backend $(BACKEND) $(TOPOLOGY)
 
@@ -32,7 +37,7 @@ lab-down: $(READY) ## remove every running lab
 
 test: lint unit live ## every test that CI runs
 
-test-all: lint ## the same and the long campaigns; writes results/test-all.txt
+test-all: $(TESTABLE) lint ## the same and the long campaigns; writes results/test-all.txt
 	@mkdir -p $(RESULTS)
 	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract -m "long or not long" 2>&1 | tee $(RESULTS)/test-all.txt
 	@$(PY) tools/live-tests --long 2>&1 | tee -a $(RESULTS)/test-all.txt
@@ -43,7 +48,7 @@ lint: $(READY) ## ruff, mypy, import-linter
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-unit: $(READY) ## tests that run on any kernel
+unit: $(TESTABLE) ## tests that run on any kernel
 	@echo 'deselected: tests marked `long` (make test-all runs them)'
 	@$(VENV)/bin/pytest tests --ignore tests/live --ignore tests/contract
 

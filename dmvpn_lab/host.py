@@ -27,6 +27,8 @@ TEST_PROGRAMS = {
     "tshark": ("tshark", "tests: it must dissect every packet that is sent"),
     "dnsmasq": ("dnsmasq-base", "tests: it must accept the DHCP servers' configuration"),
     "cpio": ("cpio", "tests: it must unpack the machine's initramfs"),
+    "chromium": ("chromium", "tests: it must draw the page of `watch --browser`"),
+    "chromedriver": ("chromium-driver", "tests: it does in Chromium what a test says"),
 }
 NATIVE_PROGRAMS = {
     "nsenter": ("util-linux", "enters a node"),
@@ -77,10 +79,10 @@ def can_run_labs() -> bool:
     return _gre_error() is None and _esp_in_kernel()
 
 
-def missing_packages() -> list[tuple[str, str]]:
-    """(Debian package, why) of every program that labs and tests need and this host lacks."""
-    programs = {**BUILD_PROGRAMS, **TEST_PROGRAMS}
-    programs |= NATIVE_PROGRAMS if can_run_labs() else MACHINE_PROGRAMS
+def missing_packages(*, tests: bool = False) -> list[tuple[str, str]]:
+    """(Debian package, why) of every program that this host lacks and labs need, or tests besides."""
+    programs = BUILD_PROGRAMS | (NATIVE_PROGRAMS if can_run_labs() else MACHINE_PROGRAMS)
+    programs = TEST_PROGRAMS if tests else programs
     return [(package, why) for name, (package, why) in programs.items() if _which(name) is None]
 
 
@@ -202,6 +204,7 @@ def _which(name: str) -> str | None:
 
 COMMANDS: dict[str, Callable[[], Sequence[str]]] = {
     "missing-packages": lambda: [f"{package}\t{why}" for package, why in missing_packages()],
+    "missing-test-packages": lambda: [f"{package}\t{why}" for package, why in missing_packages(tests=True)],
 }
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ style. Each thing has an `id` of its own and a `class` with its state.
 
 from __future__ import annotations
 
+import math
 from xml.etree import ElementTree
 
 from dmvpn_lab import graph
@@ -17,6 +18,8 @@ HALO = "#d4a72c"
 """Around what an SA protects."""
 LETTER, LINE, MARGIN = 7.2, 15, 30
 """Pixels: a letter, a line of a label, around the picture."""
+ABOVE, BELOW = 11, 19
+"""Pixels from a flat line to the foot of the word above it, and of the one below it."""
 HALF = {"router": 105, "host": 75, "isp": 30, "nat": 75}
 """Pixels from a node's middle to its side, roughly: what the picture must have room for."""
 
@@ -93,9 +96,16 @@ def _way(
                                    "stroke": colour, "stroke-width": "4"})  # fmt: skip
     if dashed:
         curve.set("stroke-dasharray", "10 8")
-    middle = ((x1 + x2) / 4 + bend_x / 2, (y1 + y2) / 4 + bend_y / 2)
-    label = _text(group, f"{name}-words", middle, words, colour)
+    label = _text(group, f"{name}-words", _beside((x1, y1), (x2, y2), (bend_x, bend_y)), words, colour)
     label.attrib.update({"paint-order": "stroke", "stroke": "white", "stroke-width": "6"})
+
+
+def _beside(start: Point, end: Point, bend: Point) -> Point:
+    """Where a curve's word stands: on its middle, and the flatter it is the more beside it."""
+    x, y = ((a + b) / 4 + c / 2 for a, b, c in zip(start, end, bend, strict=True))
+    flat = abs(end[0] - start[0]) / (math.dist(start, end) or 1.0)
+    below = bend[1] > (start[1] + end[1]) / 2
+    return x, y + flat * (BELOW if below else -ABOVE)
 
 
 def _node(root: ElementTree.Element, node: Node) -> None:

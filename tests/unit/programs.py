@@ -1,5 +1,5 @@
 """Programs that some tests need: `@pytest.mark.program("cpio")`. Where one is missing the test is
-left out with a line that says so; `make setup` installs them where it can."""
+left out with a line that says so; `make unit` installs them where it can."""
 
 from __future__ import annotations
 

@@ -82,13 +82,15 @@ def test_missing_packages_are_those_whose_program_is_not_there(
     monkeypatch.setattr(
         host, "_which", lambda name: None if name in ("tshark", "mmdebstrap") else "/usr/bin/x"
     )
-    assert [package for package, _ in host.missing_packages()] == ["mmdebstrap", "tshark"]
-    assert all(why for _, why in host.missing_packages())
+    assert [package for package, _ in host.missing_packages()] == ["mmdebstrap"]
+    assert [package for package, _ in host.missing_packages(tests=True)] == ["tshark"]
+    assert all(why for tests in (False, True) for _, why in host.missing_packages(tests=tests))
 
 
-def test_the_set_up_script_reads_one_line_a_package() -> None:
+@pytest.mark.parametrize("words", ["missing-packages", "missing-test-packages"])
+def test_the_set_up_script_reads_one_line_a_package(words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dmvpn_lab.host", "missing-packages"],
+        [sys.executable, "-m", "dmvpn_lab.host", words],
         capture_output=True,
         text=True,
         check=True,

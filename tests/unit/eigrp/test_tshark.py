@@ -111,7 +111,7 @@ def pcap(packets: list[bytes]) -> bytes:
 def read(folder: Path, packets: list[bytes], fields: tuple[str, ...]) -> list[list[str]]:
     """What tshark says of each packet, field by field."""
     program = shutil.which("tshark")
-    assert program is not None, "tshark is missing; `make setup` installs it"
+    assert program is not None, "tshark is missing; `make unit` installs it"
     path = folder / "eigrp.pcap"
     path.write_bytes(pcap(packets))
     argv = [program, "-n", "-r", str(path), "-T", "fields", "-E", "separator=|"]

@@ -165,7 +165,7 @@ class Dissection:
 def dissect(path: Path, frames: dict[str, bytes]) -> dict[str, Dissection]:
     """Have tshark read the packets; name -> what it found."""
     program = shutil.which("tshark")
-    assert program is not None, "tshark is missing; `make setup` installs it"
+    assert program is not None, "tshark is missing; `make unit` installs it"
     pcap.write(path, frames.values())
     wanted = [part for field in FIELDS for part in ("-e", field)]
     argv = [program, "-n", "-r", str(path), "-T", "fields", "-E", "occurrence=f", *wanted]

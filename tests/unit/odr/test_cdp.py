@@ -63,7 +63,7 @@ def test_a_wrong_checksum_is_refused() -> None:
 @pytest.mark.program("tshark")
 def test_tshark_reads_it_inside_gre_without_complaint(tmp_path: Path) -> None:
     program = shutil.which("tshark")
-    assert program is not None, "tshark is missing; `make setup` installs it"
+    assert program is not None, "tshark is missing; `make unit` installs it"
     packets = [SPOKE, HUB, *ODD]
     parts = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, RAW_IPV4)]
     for cdp in packets:
