@@ -59,7 +59,7 @@ class Shown:
 
     def ask(self, script: str) -> Any:
         """The value of an expression in the page."""
-        return self.driver.execute_script(f"return {script}")  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(f"return {script}")
 
     def until(self, script: str) -> None:
         """Wait until an expression is true in the page."""
