@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,25 +13,22 @@ from dmvpn_lab.container import image
 app = typer.Typer(help="The node image: agent, FRR, tcpdump on Debian.", no_args_is_help=True)
 
 
-class Base(StrEnum):
-    """Where the base of the image comes from."""
-
-    auto = "auto"
-    registry = "registry"
-    packages = "packages"
-
-
 @app.command("build")
 def build(
     base: Annotated[
-        Base, typer.Option(help="Debian's image of a registry, or one made of Debian's packages.")
-    ] = Base.auto,
+        str,
+        typer.Option(
+            help="`registry` is Debian's slim image, `packages` one made of Debian's packages, `auto` what "
+            "can be had; any other word is an image's name, such as REGISTRY/debian:trixie-slim.",
+            metavar="BASE",
+        ),
+    ] = image.AUTO,
     save: Annotated[
         Path | None, typer.Option("--output", help="Also write it there, for docker load.")
     ] = None,
 ) -> None:
     """Build the node image with this host's Docker."""
-    built = image.make(base.value, lambda text: typer.echo(f"dmvpn-lab: {text}", err=True))
+    built = image.make(base, lambda text: typer.echo(f"dmvpn-lab: {text}", err=True))
     if save is not None:
         image.save(built, save)
     output.console().print(built)

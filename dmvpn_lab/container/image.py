@@ -11,9 +11,9 @@ import hashlib
 import io
 import tarfile
 import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from dmvpn_lab.container import engine, node_side
 from dmvpn_lab.errors import HostError
@@ -24,7 +24,8 @@ NAME = "dmvpn-lab/node"
 BASE_NAME = "dmvpn-lab/node-base"
 PACKED = Path("/", build.OWN, "machine", build.NODE_TAR)
 """Where the machine has the nodes' root file system ready."""
-Base = Literal["auto", "registry", "packages"]
+AUTO, REGISTRY, PACKAGES = "auto", "registry", "packages"
+"""Where the base may come from; any other word is the name of an image that is pulled."""
 Progress = Callable[[str], None]
 
 
@@ -42,22 +43,19 @@ def ensure(progress: Progress) -> str:
         try:
             client.images.get(wanted)
         except ImageNotFound:
-            return _make(client, "auto", progress)
+            return _make(client, AUTO, progress)
     return wanted
 
 
-def make(base: Base, progress: Progress) -> str:
+def make(base: str, progress: Progress) -> str:
     """Build the image anew; its reference. Raises HostError."""
     with contextlib.closing(engine.connect()) as client:
         return _make(client, base, progress)
 
 
-def _make(client: Any, base: Base, progress: Progress) -> str:
+def _make(client: Any, base: str, progress: Progress) -> str:
     recipe = load()
-    from_registry = base == "registry" or (base == "auto" and not PACKED.is_file())
-    name = _pull(client, recipe, progress) if from_registry else None
-    if name is None and base == "registry":
-        raise HostError(f"no registry has debian:{recipe.suite}-slim", hint="use --base packages")
+    name = _from_registry(client, recipe, base, progress)
     arguments = {"BASE": name or "", "PACKAGES": " ".join(recipe.node_packages)}
     with tempfile.TemporaryDirectory() as folder:
         libraries = None
@@ -80,16 +78,22 @@ def save(image: str, target: Path) -> None:
             file.write(chunk)
 
 
-def _pull(client: Any, recipe: Recipe, progress: Progress) -> str | None:
-    """Debian's slim image; None when no registry can be reached."""
+def _from_registry(client: Any, recipe: Recipe, base: str, progress: Progress) -> str | None:
+    """The image that was pulled as base; None: it is to be made of packages. Raises HostError."""
     from docker.errors import APIError
 
-    name = f"debian:{recipe.suite}-slim"
-    try:
-        client.images.pull("debian", f"{recipe.suite}-slim")
-    except APIError as error:
-        progress(f"no registry ({error.explanation or error}): the base is made of Debian's packages")
+    if base == PACKAGES or (base == AUTO and PACKED.is_file()):
         return None
+    name = f"debian:{recipe.suite}-slim" if base in (AUTO, REGISTRY) else base
+    try:
+        pulled = client.images.pull(name)
+    except APIError as error:
+        why = str(error.explanation or error)
+        if base != AUTO:
+            raise HostError(f"cannot pull {name}: {why}", hint="use --base packages") from error
+        progress(f"no registry ({why}): the base is made of Debian's packages")
+        return None
+    progress(f"base: {name} ({pulled.short_id})")
     return name
 
 
@@ -136,7 +140,7 @@ def _build(client: Any, context: io.BytesIO, arguments: dict[str, str], tag: str
 
 
 def _context_files(libraries: Path | None) -> dict[str, bytes]:
-    """Path in the build context -> content."""
+    """`Dockerfile` and what goes below OWN -> content."""
     found = {"Dockerfile": (images_folder() / "node" / "Dockerfile").read_bytes()}
     found |= {f"src/{path}": content for path, content in node_side.files().items()}
     if libraries is not None:
@@ -145,13 +149,21 @@ def _context_files(libraries: Path | None) -> dict[str, bytes]:
     return found
 
 
-def _context(files: dict[str, bytes]) -> io.BytesIO:
+def _context(files: Mapping[str, bytes]) -> io.BytesIO:
+    """What Docker builds from: the Dockerfile, and a tar that it unpacks, whose folders have times, too."""
+    inside = {f"{build.OWN}/{path}": data for path, data in files.items() if path != "Dockerfile"}
+    return _tar({"Dockerfile": files["Dockerfile"], "node.tar": _tar(inside, ("opt", str(build.OWN))).read()})
+
+
+def _tar(files: Mapping[str, bytes], folders: Sequence[str] = ()) -> io.BytesIO:
     """A tar with no times and no owners of this host: equal files, equal layers."""
     buffer = io.BytesIO()
+    within = {str(folder) for path in files for folder in PurePosixPath(path).parents if str(folder) != "."}
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        folder = tarfile.TarInfo("lib")
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-        archive.addfile(folder)
+        for path in sorted(within | set(folders)):
+            folder = tarfile.TarInfo(path)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
         for path, content in files.items():
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(content), 0o644
