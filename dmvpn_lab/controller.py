@@ -23,7 +23,7 @@ from dmvpn_lab.render.files import files
 from dmvpn_lab.running import RunningLab, watching
 from dmvpn_lab.running import find as find  # where it is, for those who need no more of this
 from dmvpn_lab.spec import plan as planner
-from dmvpn_lab.spec.part import left_out, part
+from dmvpn_lab.spec.part import part
 from dmvpn_lab.spec.plan_types import Plan
 
 PACKAGE = Path(__file__).resolve().parent
@@ -97,8 +97,8 @@ def wanted_plan(topology: str, backend_name: str, progress: Progress, only: Coll
         raise UsageError(f"unknown backend {backend_name!r}", hint=f"there is: {', '.join(NAMES)}")
     plan = planner.read(find_topology(topology))
     if only:
-        whole, plan = plan, part(plan, only)
-        progress("part", f"left out: {', '.join(left_out(whole, plan)) or 'nothing'}")
+        plan = part(plan, only)
+        progress("part", f"left out: {', '.join(plan.left_out) or 'nothing'}")
     _require_runnable(plan, backend_name)
     return plan
 

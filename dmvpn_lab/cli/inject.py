@@ -109,7 +109,7 @@ async def _moment(lab: RunningLab, fault: Moment, node: str, way: str, json: boo
         ]
         columns = ("spoke", "hub", fault.recovered_by or "over", "without replies", "pings lost")
         output.print_table(columns, rows, title=f"{fault.name} {way} on {node}")
-        output.print_results(lab.plan.lab, results)
+        output.print_results(lab.plan, results)
     return 0 if passed else EXIT_CHECK_FAILED
 
 
@@ -188,7 +188,7 @@ async def _follow(
         rows = [(s.node, s.tunnel, s.step, f"{s.after_s:.3f} s") for s in steps]
         if after:
             output.print_table(("node", "tunnel", "step", "after the change"), rows)
-        output.print_results(lab.plan.lab, results)
+        output.print_results(lab.plan, results)
     return 0 if passed else EXIT_CHECK_FAILED
 
 

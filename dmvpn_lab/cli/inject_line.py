@@ -82,7 +82,7 @@ async def _rebound(lab: RunningLab, watch: Watch, nat: str, began: float, json: 
     else:
         table = [(spoke, hub, f"{after_s:.3f} s") for spoke, hub, after_s in rows]
         output.print_table(("spoke", "hub", "registered"), table, title=f"nat-rebind {nat}")
-        output.print_results(lab.plan.lab, results)
+        output.print_results(lab.plan, results)
     return 0 if passed else EXIT_CHECK_FAILED
 
 

@@ -157,9 +157,9 @@ async def _verify(lab: RunningLab, json: bool, junit: Path | None, progress: out
         progress(result.name, f"{result.node}: {word}, {result.observed}")
         results.append(result)
     if json:
-        output.print_json(output.results_document(lab.plan.lab, results))
+        output.print_json(output.results_document(lab.plan, results))
     else:
-        output.print_results(lab.plan.lab, results)
+        output.print_results(lab.plan, results)
         if not all(result.passed for result in results):
             diagnose.show([each for each in await diagnose.find(lab) if each.broken])
     if junit is not None:

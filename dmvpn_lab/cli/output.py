@@ -21,6 +21,7 @@ from dmvpn_lab.errors import HostError
 if TYPE_CHECKING:  # every command prints, and few print these
     from dmvpn_lab.checks import CheckResult
     from dmvpn_lab.scenario.timeline import Timeline
+    from dmvpn_lab.spec.plan_types import Plan
 
 WIDE = 160
 """Columns of a table that is not on a terminal."""
@@ -66,17 +67,18 @@ class Progress:
             )
 
 
-def results_document(lab: str, results: Sequence[CheckResult]) -> dict[str, Any]:
+def results_document(plan: Plan, results: Sequence[CheckResult]) -> dict[str, Any]:
     """What `verify --json` prints."""
     return {
-        "lab": lab,
+        "lab": plan.lab,
+        "left_out": list(plan.left_out),
         "passed": all(result.passed for result in results),
         "checks": [asdict(result) for result in results],
     }
 
 
-def print_results(lab: str, results: Sequence[CheckResult]) -> None:
-    """The verified table."""
+def print_results(plan: Plan, results: Sequence[CheckResult]) -> None:
+    """The verified table, and whether it is of all the lab."""
     rows = (
         (
             Text("pass", "green") if r.passed else Text("FAIL", "red"),
@@ -89,6 +91,7 @@ def print_results(lab: str, results: Sequence[CheckResult]) -> None:
         for r in results
     )
     print_table(("", "check", "node", "expected", "observed", "waited"), rows)
+    lab = f"{plan.lab} without {', '.join(plan.left_out)}" if plan.left_out else plan.lab
     failed = sum(not result.passed for result in results)
     if failed:
         console().print(Text(f"{lab}: {failed} of {len(results)} checks failed", "red"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -13,7 +13,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from dmvpn_lab import controller, graph, logs
-from dmvpn_lab.cli import output
+from dmvpn_lab.cli import foreground, output
 from dmvpn_lab.cli.options import LabName, NodeName, complete_topology
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.running import RunningLab
@@ -40,11 +40,12 @@ def show_logs(
     """Print what the programs of a node have printed."""
     running = controller.find(lab)
     running.node(node)
-    print(asyncio.run(logs.text(running, node, program, lines)), end="")
-    if follow:
-        names = [program] if program else asyncio.run(logs.services(running, node))
-        argv = ["tail", "-n", "0", "-F", *(logs.path(name) for name in names)]
-        _until_interrupted(running, node, argv, None)
+    if not follow:
+        print(asyncio.run(logs.text(running, node, program, lines)), end="")
+        return
+    first, argv = asyncio.run(logs.following(running, node, program, lines))
+    print(first, end="", flush=True)
+    _until_interrupted(running, node, argv, None)
 
 
 def capture(
@@ -63,7 +64,7 @@ def capture(
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {out.absolute().parent}", hint="make it, or name another file")
     argv = ["timeout", "--preserve-status", "--signal=INT", str(duration)] if duration else []
-    argv += ["tcpdump", "-n", "-U", "-i", _interface(node, interface), "-w", "-"]
+    argv += ["tcpdump", "--immediate-mode", "-n", "-U", "-i", _interface(node, interface), "-w", "-"]
     argv += ["-c", str(count)] if count else []
     raise typer.Exit(_until_interrupted(running, name, argv, out))
 
@@ -76,18 +77,11 @@ def _interface(node: NodePlan, wanted: str) -> str:
     return wanted or (ANY if node.kind == "isp" else node.interfaces[0].name)
 
 
-def _until_interrupted(lab: RunningLab, node: str, argv: list[str], out: Path | None) -> int:
+def _until_interrupted(lab: RunningLab, node: str, argv: Sequence[str], out: Path | None) -> int:
     """Run a command in a node; an interrupt ends it and is no error."""
     with contextlib.ExitStack() as stack:
         target = None if out is None else stack.enter_context(_opened(out))
-        entering = lab.backend.enter_argv(lab.plan.lab, node, argv)
-        running = subprocess.Popen(entering, stdin=subprocess.DEVNULL, stdout=target)
-        try:
-            return running.wait()
-        except KeyboardInterrupt:
-            running.terminate()
-            running.wait()
-            return 0
+        return foreground.run(lab.backend.enter_argv(lab.plan.lab, node, argv), target)
 
 
 def _opened(path: Path) -> BinaryIO:

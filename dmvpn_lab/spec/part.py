@@ -38,6 +38,7 @@ def part(plan: Plan, routers: Collection[str]) -> Plan:
         nodes=tuple(_wired(node, wired) for node in plan.nodes if node.name in kept),
         links=links,
         access=tuple(line for line in plan.access if line.router in kept),
+        left_out=tuple(node.name for node in plan.nodes if node.name not in kept),
     )
 
 
@@ -45,9 +46,3 @@ def _wired(node: NodePlan, ends: set[tuple[str, str]]) -> NodePlan:
     """A node with the interfaces that a link still leads to."""
     interfaces = tuple(each for each in node.interfaces if (node.name, each.name) in ends)
     return replace(node, interfaces=interfaces)
-
-
-def left_out(plan: Plan, chosen: Plan) -> list[str]:
-    """The nodes that a part lacks."""
-    there = {node.name for node in chosen.nodes}
-    return [node.name for node in plan.nodes if node.name not in there]

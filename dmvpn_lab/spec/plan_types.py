@@ -286,6 +286,8 @@ class Plan:
     access: tuple[AccessPlan, ...]
     isp: str | None
     """Name of the ISP router, if there is one."""
+    left_out: tuple[str, ...] = ()
+    """The nodes of the topology that are not in it: it is a part of the lab."""
 
     def node(self, name: str) -> NodePlan:
         """The node of that name; KeyError when there is none."""

@@ -13,9 +13,11 @@ from dmvpn_lab import controller
 from dmvpn_lab.backends.base import NodeState
 from dmvpn_lab.backends.state import LabFolder, running_labs
 from dmvpn_lab.checks import CheckResult
-from dmvpn_lab.cli import diagnose
+from dmvpn_lab.cli import diagnose, output
 from dmvpn_lab.diagnosis import Finding
 from dmvpn_lab.errors import LabError
+from dmvpn_lab.spec import plan as planner
+from dmvpn_lab.spec.part import part
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run, remembered
@@ -51,6 +53,15 @@ def test_a_verified_lab_is_exit_code_0_and_a_table(run: Run, deck: Plan, found: 
     assert "registration: spoke-a: passed, 10.0.0.11 -> 172.16.1.1" in said.err
 
 
+def test_a_part_of_a_lab_is_not_told_as_the_whole(
+    found: list[CheckResult], capsys: pytest.CaptureFixture[str]
+) -> None:
+    deck = planner.read(controller.find_topology("hub-and-spoke"))
+    output.print_results(part(deck, ["hub", "spoke-a"]), found)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "hub-and-spoke without spoke-b, host-2: verified, 1 checks passed"
+
+
 def test_a_failed_check_is_exit_code_1_and_is_counted(run: Run, deck: Plan, found: list[CheckResult]) -> None:
     found.append(BAD)
     said = run("verify")
@@ -77,6 +88,7 @@ def test_the_results_as_json_are_one_document(run: Run, deck: Plan, found: list[
     assert said.code == 1
     assert json.loads(said.out) == {
         "lab": "hub-and-spoke",
+        "left_out": [],
         "passed": False,
         "checks": [
             {

@@ -9,7 +9,7 @@ import pytest
 from dmvpn_lab.checks.reachability import pairs_of
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.render.files import files
-from dmvpn_lab.spec.part import left_out, part
+from dmvpn_lab.spec.part import part
 from tests.unit.spec.labs import bundled
 
 DECK = bundled("hub-and-spoke")
@@ -21,7 +21,7 @@ def names(routers: list[str]) -> list[str]:
 
 def test_a_router_comes_with_its_host_and_the_isp_router() -> None:
     assert names(["hub", "spoke-b"]) == ["hub", "spoke-b", "isp", "host-0", "host-2"]
-    assert left_out(DECK, part(DECK, ["hub", "spoke-b"])) == ["spoke-a", "host-1"]
+    assert part(DECK, ["hub", "spoke-b"]).left_out == ("spoke-a", "host-1")
 
 
 def test_links_to_what_is_left_out_are_left_out_at_both_ends() -> None:
