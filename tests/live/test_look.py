@@ -98,6 +98,7 @@ def test_an_interrupted_capture_under_traffic_is_whole_and_holds_the_registratio
     assert deck.exec("hub", "pgrep", "-x", "tcpdump").exit_code == 1
 
 
+@pytest.mark.long
 def test_a_capture_of_a_protected_line_shows_esp_and_of_its_tunnel_the_registration(
     protected: LiveLab, tmp_path: Path
 ) -> None:
