@@ -104,19 +104,15 @@ def base(registry: str, client: Any, tmp_path_factory: pytest.TempPathFactory) -
 
 def build(client: Any, base: str) -> Any:
     """The image built from nothing: no step of an earlier build is there to be taken over."""
+    from docker.errors import ImageNotFound
+
     for name in (f"{image.NAME}:latest", image.reference()):
-        with contextlib.suppress(_not_found()):
+        with contextlib.suppress(ImageNotFound):
             client.images.remove(name, force=True)
     said: list[str] = []
     built = client.images.get(image.make(base, said.append))
     assert any(base in line for line in said), said
     return built
-
-
-def _not_found() -> type[Exception]:
-    from docker.errors import ImageNotFound
-
-    return ImageNotFound
 
 
 def listed(client: Any, image: Any) -> set[str]:
