@@ -19,8 +19,8 @@ FOLDER = "/usr/lib/frr"
 class Nhrpd:
     """mgmtd, zebra and nhrpd of one router, under paths of their own."""
 
-    def __init__(self, router: Router, address: str, *lines: str) -> None:
-        """`address` is that of tunnel0; `lines` are nhrpd's, of its interface."""
+    def __init__(self, router: Router, address: str, *lines: str, group: int | None = None) -> None:
+        """`address` is that of tunnel0; `lines` are nhrpd's, of its interface; `group` is NFLOG's."""
         self.router = router
         self._space = f"test-{router.name}"
         self._run, self._etc = Path("/run/frr", self._space), Path("/etc/frr", self._space)
@@ -34,7 +34,8 @@ class Nhrpd:
         router.netns.ip("link add tunnel0 type gre key 1 ttl 64 dev eth1")
         router.netns.ip(f"addr add {address}/32 dev tunnel0")
         router.netns.ip("link set tunnel0 mtu 1400 up")
-        text = ["hostname peer", "!", "interface tunnel0", " ip nhrp network-id 1",
+        log = [] if group is None else [f"nhrp nflog-group {group}"]
+        text = ["hostname peer", *log, "!", "interface tunnel0", " ip nhrp network-id 1",
                 *(f" {line}" for line in lines), ""]  # fmt: skip
         (self._etc / "nhrpd.conf").write_text("\n".join(text))
         (self._etc / "zebra.conf").write_text("hostname peer\n")
@@ -58,6 +59,11 @@ class Nhrpd:
         )
         entries: list[dict[str, Any]] = json.loads(said).get("table", [])
         return {e["protocol"]: e["nbma"] for e in entries if e["type"] != "local"}
+
+    def routes(self) -> dict[str, str]:
+        """Prefix -> next hop of the routes that it has put into the kernel, or the prefix itself."""
+        found = json.loads(self.router.netns.ip("-json route show proto nhrp"))
+        return {route["dst"]: route.get("gateway", route["dst"]) for route in found}
 
     def close(self) -> None:
         """End the daemons."""

@@ -41,6 +41,12 @@ def test_a_shortcut_is_used_before_main_and_its_removal_leaves_main(near: Netns)
     assert used(near) == str(HUB)
 
 
+def test_the_next_hop_may_be_of_another_tunnels_subnet(near: Netns) -> None:
+    other = IPv4Address("10.1.0.12")
+    assert near.netlink.apply([shortcut_route.put_shortcut(LAN, other, near.index("near"))]) == [0]
+    assert used(near) == str(other)
+
+
 def test_the_agent_sees_the_route_that_a_shortcut_shortens(near: Netns) -> None:
     index = near.index("near")
     parent = Found(IPv4Network("192.168.0.0/16"), index, HUB)
