@@ -12,6 +12,9 @@ from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
 
 COMPLETE = "_DMVPN_LAB_COMPLETE"
+INSIDE = "DMVPN_LAB_INSIDE_MACHINE"
+IN_MACHINE = "DMVPN_LAB_IN_MACHINE"
+"""In the environment it says that labs run in the machine, though this kernel may have all they need."""
 WITH_THE_NODES = frozenset(
     {"up", "down", "inspect", "verify", "diagnose", "inject", "show", "exec", "shell", "events",
      "pytest", "adopt", "logs", "capture", "graph", "run", "watch", "workshop"}
@@ -63,7 +66,9 @@ def _runs_here(argv: list[str]) -> bool:
         return True
     if words[0] == "graph" and _names_a_topology(words[1:]):
         return True
-    if any(name in os.environ for name in ("DMVPN_LAB_INSIDE_MACHINE", COMPLETE)) or can_run_labs():
+    if any(name in os.environ for name in (INSIDE, COMPLETE)):
+        return True
+    if IN_MACHINE not in os.environ and can_run_labs():
         return True
     return words[0] not in STARTS and os.geteuid() == 0 and not _machine_runs()
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "adopt": "render.adopt",
     "run": "run.run",
     "workshop": "workshop.app",
+    "class": "classroom.app",
     "pytest": "suite.pytest_",
 }
 """By name, in the order of the help: the file beside this one, and in it a function or a group."""

@@ -15,6 +15,9 @@ from dmvpn_lab.errors import HostError
 QEMU = "qemu-system-x86_64"
 SNAPSHOT = "warm"
 GUEST = "10.0.2.15:4545"
+MEMORY = "DMVPN_LAB_MACHINE_MIB"
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny"
+"""What QEMU itself may not do once it runs: start programs, gain rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,15 @@ class Hardware:
 
 
 def hardware(accelerator: str) -> Hardware:
-    """What to give the machine on this host: two processors, and 4 GiB or half of the memory."""
+    """What to give the machine on this host: two processors, and 4 GiB or half of the memory.
+
+    DMVPN_LAB_MACHINE_MIB names another amount of memory.
+    """
     total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
     return Hardware(
         accelerator=accelerator,
         cpus=max(1, min(2, os.cpu_count() or 1)),
-        memory_mib=min(4096, total_mib // 2),
+        memory_mib=int(os.environ.get(MEMORY) or min(4096, total_mib // 2)),
         version=version(),
     )
 
@@ -74,6 +80,7 @@ def command_line(
         "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-{GUEST}",
         "-device", "virtio-net-pci,netdev=net,romfile=",
         "-device", "virtio-rng-pci",
+        "-sandbox", SANDBOX,
         "-qmp", f"unix:{monitor},server=on,wait=off",
         "-serial", f"file:{console}",
     ]  # fmt: skip

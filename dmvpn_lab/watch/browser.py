@@ -74,7 +74,7 @@ class Browser:
         """
         async with _serving(self.application(), port) as address, asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(address, ready))
-            with _signals(self.end):
+            with signals(self.end):
                 await self._end.wait()
             reading.cancel()
             self._publish("ended", self._seen.ended or "dmvpn-lab watch has ended")
@@ -219,7 +219,8 @@ async def _serving(application: web.Application, port: int) -> AsyncIterator[str
 
 
 @contextlib.contextmanager
-def _signals(end: Callable[[], None]) -> Iterator[None]:
+def signals(end: Callable[[], None]) -> Iterator[None]:
+    """In this block a signal to end calls `end`."""
     loop = asyncio.get_running_loop()
     caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in caught:

@@ -29,14 +29,14 @@ def folder() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "dmvpn-lab"
 
 
-def topology(name: str) -> Path:
-    """The topology file that a learner edits."""
-    return folder() / "workshops" / name / "topology.yml"
+def topology(name: str, base: Path | None = None) -> Path:
+    """The topology file that a learner edits; `base` is another learner's folder."""
+    return (base or folder()) / "workshops" / name / "topology.yml"
 
 
-def read() -> dict[str, Entry]:
+def read(base: Path | None = None) -> dict[str, Entry]:
     """By name of the workshop. Raises UsageError for a file that is damaged."""
-    path = folder() / "workshops.json"
+    path = (base or folder()) / "workshops.json"
     if not path.exists():
         return {}
     try:
@@ -47,10 +47,10 @@ def read() -> dict[str, Entry]:
         ) from error
 
 
-def write(name: str, entry: Entry) -> None:
+def write(name: str, entry: Entry, base: Path | None = None) -> None:
     """Keep one; the others stay. The file is never half written."""
-    everything = {key: asdict(each) for key, each in (read() | {name: entry}).items()}
-    write_whole(folder() / "workshops.json", json.dumps(everything, indent=2) + "\n")
+    everything = {key: asdict(each) for key, each in (read(base) | {name: entry}).items()}
+    write_whole((base or folder()) / "workshops.json", json.dumps(everything, indent=2) + "\n")
 
 
 def write_whole(path: Path, text: str) -> None:

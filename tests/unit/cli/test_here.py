@@ -19,7 +19,7 @@ from dmvpn_lab.spec.reference import json_schema
 from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run
 
-NEED_NO_LAB = {"image", "render", "doctor", "machine", "schema"}
+NEED_NO_LAB = {"class", "image", "render", "doctor", "machine", "schema"}
 
 
 def test_the_schema_is_printed_or_written(run: Run, tmp_path: Path) -> None:
@@ -117,8 +117,20 @@ def test_inside_the_machine_and_for_completion_everything_runs_here(
     assert __main__._runs_here(["up"]) is True
 
 
+@pytest.mark.parametrize("words", [["up", "x"], ["shell", "hub"], ["workshop", "observe", "01"]])
+def test_with_gre_what_is_to_run_in_the_machine_does(
+    monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
+    monkeypatch.setenv("DMVPN_LAB_IN_MACHINE", "1")
+    monkeypatch.setattr(__main__, "can_run_labs", lambda: True)
+    monkeypatch.setattr(__main__, "_machine_runs", lambda: True)
+    assert __main__._runs_here(words) is False
+
+
 def test_with_gre_everything_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
+    monkeypatch.delenv("DMVPN_LAB_IN_MACHINE", raising=False)
     monkeypatch.setattr(__main__, "can_run_labs", lambda: True)
     assert __main__._runs_here(["up"]) is True
 

@@ -113,6 +113,19 @@ def test_the_machine_reaches_nobody_and_is_reached_from_this_host_only() -> None
     assert "hostfwd=tcp:127.0.0.1:5000-10.0.2.15:4545" in network
 
 
+def test_qemu_itself_starts_no_program_and_gains_no_right() -> None:
+    argv = command(resume=False)
+    assert argv[argv.index("-sandbox") + 1] == "on,obsolete=deny,elevateprivileges=deny,spawn=deny"
+
+
+def test_how_much_memory_a_machine_has_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "version", lambda: "7.2.9")
+    monkeypatch.setenv("DMVPN_LAB_MACHINE_MIB", "777")
+    assert qemu.hardware("tcg").memory_mib == 777
+    monkeypatch.delenv("DMVPN_LAB_MACHINE_MIB")
+    assert qemu.hardware("tcg").memory_mib > 777
+
+
 def test_resuming_is_booting_with_the_saved_state_loaded() -> None:
     assert command(resume=True) == [*command(resume=False), "-loadvm", "warm"]
 

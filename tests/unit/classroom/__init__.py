@@ -1,0 +1,1 @@
+"""A class: its doors, its terminals, its end."""
