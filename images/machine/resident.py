@@ -45,7 +45,10 @@ PORT = 4545
 WARM = "/run/dmvpn-lab/warm.sock"
 NODE_IMPORTS = ("asyncio", "ipaddress", "logging", "random", "vici.protocol")
 LAB_IMPORTS = (
-    "pydantic",
+    "pydantic.main",  # pydantic itself imports nothing until it is asked for its names
+    "pydantic.types",
+    "pydantic.json_schema",
+    "pydantic.functional_serializers",
     "pyroute2.iproute.linux",
     "yaml",
     "typer",
@@ -59,6 +62,9 @@ LAB_IMPORTS = (
     "xml.etree.ElementTree",
     "difflib",
     "tempfile",
+    "tomllib",
+    "secrets",
+    "gzip",
 )
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 GRACE_S = 10.0
