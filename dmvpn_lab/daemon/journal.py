@@ -16,7 +16,17 @@ from pathlib import Path
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.saved import NOTHING, Changes, Key, Record, Saved, binding_of, record_of
+from dmvpn_lab.nhrp.saved import (
+    NOTHING,
+    Changes,
+    Key,
+    Record,
+    Saved,
+    binding_of,
+    record_of,
+    renewal_of,
+    renewed,
+)
 
 VERSION = 1
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -38,6 +48,8 @@ class Journal:
         self._file: int | None = None
         self._bindings: dict[Key, bytes] = {}
         """The newest line of each binding."""
+        self._renewals: dict[Key, bytes] = {}
+        """The newest line of its renewals since then."""
         self._reserved = -1
         self._lines = 0
         self.found = False
@@ -82,10 +94,15 @@ class Journal:
             lines.append(_line({"id": self._reserved}))
         for domain, protocol, binding in changes.bindings:
             line = _line(record_of(domain, protocol, binding))
+            self._renewals.pop((domain, protocol), None)
             if binding is not None:
                 self._bindings[domain, protocol] = line
             elif self._bindings.pop((domain, protocol), None) is None:
                 continue
+            lines.append(line)
+        for domain, binding in changes.renewed:
+            line = renewal_of(domain, binding).encode() + b"\n"
+            self._renewals[domain, binding.protocol] = line
             lines.append(line)
         return lines
 
@@ -103,7 +120,7 @@ class Journal:
         lines = [_line({"version": VERSION, "boot": _boot()})]
         if self._reserved >= 0:
             lines.append(_line({"id": self._reserved}))
-        lines += self._bindings.values()
+        lines += [*self._bindings.values(), *self._renewals.values()]
         try:
             _write(new, b"".join(lines))
             os.replace(temporary, path)
@@ -140,10 +157,15 @@ class Journal:
             binding = binding_of(record)
             key = int(record["bind"]), binding.protocol
             bindings[key], self._bindings[key] = binding, line + b"\n"
+            self._renewals.pop(key, None)
+        elif "renew" in record:
+            key = int(record["renew"]), ip_address(record["protocol"])
+            bindings[key] = renewed(bindings[key], record)
+            self._renewals[key] = line + b"\n"
         elif "gone" in record:
             key = int(record["gone"]), ip_address(record["protocol"])
-            self._bindings.pop(key, None)
-            bindings.pop(key, None)
+            for each in (self._bindings, self._renewals, bindings):
+                each.pop(key, None)
 
 
 def _line(record: Record) -> bytes:

@@ -25,7 +25,7 @@ class NeighbourQueue:
     def put(self, port: Port | None, change: Change) -> None:
         """Add a change; no port: its tunnel is not there, and the kernel's answer is known."""
         self._changes.append((port, change))
-        if port is not None:
+        if port is not None and port.inherited:
             port.inherited.discard(change.protocol)
         if isinstance(change, RemoveNeighbour) or change.token is None:
             self.urgent = True

@@ -264,11 +264,11 @@ class Service:
     # --- packets, time, actions -----------------------------------------------------------------------
 
     def _receive(self, port: Port) -> None:
-        now = self._loop.time()
+        """All packets that are there, together: one write to the state file, one call for neighbours."""
+        now, actions = self._loop.time(), list[Action]()
         for data, nbma in port.nhrp.receive():
-            self._perform(self._agent.receive(port.config.name, data, nbma, now))
-        self._flush()
-        self._alarm.set()
+            actions += self._agent.receive(port.config.name, data, nbma, now)
+        self._act(actions)
 
     def _forwarded(self) -> None:
         """The kernel forwarded packets from tunnels to tunnels."""
@@ -298,6 +298,7 @@ class Service:
 
     def _perform(self, actions: list[Action]) -> None:
         """The one place where the core's words become deeds. Neighbours are collected first."""
+        saved = False
         for action in actions:
             if self._neighbours.urgent and not isinstance(action, InstallNeighbour | RemoveNeighbour):
                 self._flush()
@@ -305,7 +306,9 @@ class Service:
                 case InstallNeighbour(interface) | RemoveNeighbour(interface):
                     self._neighbours.put(self._ports.get(interface), action)
                 case SendPacket(interface, nbma, data):
-                    self._journal.write(self._agent.take_changes())  # before anybody hears of it
+                    if not saved:  # what changed is written before anybody hears of it
+                        self._journal.write(self._agent.take_changes())
+                        saved = True
                     if interface in self._ports:
                         self._ports[interface].send(data, nbma)
                 case ChangeMulticastPeers(interface, added, removed):

@@ -154,9 +154,10 @@ class Agent:
 
     def take_changes(self) -> Changes:
         """What `restore` of the next agent must know, since the last call."""
-        changed = [(domain, protocol, binding) for domain, cache in self.domains.items()
-                   for protocol, binding in cache.take_changed()]  # fmt: skip
-        return Changes(self._ids.last, changed)
+        domains = self.domains.items()
+        renewed = [(domain, binding) for domain, cache in domains for binding in cache.take_renewed()]
+        changed = [(domain, *change) for domain, cache in domains for change in cache.take_changed()]
+        return Changes(self._ids.last, changed, renewed)
 
     # --- time -----------------------------------------------------------------------------------
 

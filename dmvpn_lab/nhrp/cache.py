@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -34,6 +34,10 @@ class Binding:
     natted: bool = False
     """Its owner is behind a NAT, and `nbma` is the address outside."""
 
+    def ended(self, now: float) -> bool:
+        """Whether its holding time is over."""
+        return self.expires is not None and self.expires <= now
+
 
 class Cache:
     """Bindings by protocol address. A static one is never displaced by a dynamic one.
@@ -46,12 +50,14 @@ class Cache:
         self._bindings: dict[IpAddress, Binding] = {}
         self._limit = limit
         self._next_expiry: float | None = None
-        self._peers: dict[str, Counter[IPv4Address]] = {}
+        self._peers: defaultdict[str, dict[IPv4Address, int]] = defaultdict(dict)
         """Interface -> NBMA address -> how many registered bindings lead there."""
-        self._moved: dict[str, dict[IPv4Address, None]] = {}
-        """Interface -> NBMA addresses whose number in `_peers` changed, in order."""
+        self._moved: defaultdict[str, dict[IPv4Address, None]] = defaultdict(dict)
+        """Interface -> NBMA addresses that came into `_peers` or left it, in order."""
         self._changed: dict[IpAddress, None] = {}
         """Addresses whose dynamic binding is another one, or gone."""
+        self._renewed: dict[IpAddress, Binding] = {}
+        """Bindings that are the same but for their end and their request ID."""
 
     def __iter__(self) -> Iterator[Binding]:
         return iter(self._bindings.values())
@@ -80,6 +86,13 @@ class Cache:
             self._next_expiry = binding.expires if sooner else self._next_expiry
         return previous
 
+    def renew(self, binding: Binding) -> None:
+        """Put a binding in its own place: the same but for a later end and another request ID.
+
+        A hub does little else; who follows the peers has nothing to hear of it.
+        """
+        self._bindings[binding.protocol] = self._renewed[binding.protocol] = binding
+
     def remove(self, protocol: IpAddress) -> Binding | None:
         """Forget an address; returns what was there."""
         binding = self._bindings.pop(protocol, None)
@@ -106,7 +119,7 @@ class Cache:
 
     def is_peer(self, interface: str, nbma: IPv4Address) -> bool:
         """Whether somebody at that NBMA address is registered on a tunnel."""
-        return self._peers.get(interface, Counter())[nbma] > 0
+        return nbma in self._peers[interface]
 
     def take_moved(self, interface: str) -> list[IPv4Address]:
         """NBMA addresses about which `is_peer` may say something else than at the last call."""
@@ -118,14 +131,26 @@ class Cache:
         found = ((protocol, self._bindings.get(protocol)) for protocol in changed)
         return [(protocol, None if b is None or b.static else b) for protocol, b in found]
 
+    def take_renewed(self) -> list[Binding]:
+        """Bindings that were only renewed since the last call. To be called before `take_changed`."""
+        renewed, self._renewed = self._renewed, {}
+        if not self._changed:
+            return list(renewed.values())
+        return [binding for protocol, binding in renewed.items() if protocol not in self._changed]
+
     def _count(self, binding: Binding, change: int) -> None:
         if binding.static:
             return
         self._changed[binding.protocol] = None
         if binding.resolved:
             return
-        peers = self._peers.setdefault(binding.interface, Counter())
-        peers[binding.nbma] += change
-        if not peers[binding.nbma]:
-            del peers[binding.nbma]
-        self._moved.setdefault(binding.interface, {})[binding.nbma] = None
+        peers, nbma = self._peers[binding.interface], binding.nbma
+        before = peers.get(nbma, 0)
+        if before and before + change:
+            peers[nbma] = before + change
+            return
+        if before:
+            del peers[nbma]
+        else:
+            peers[nbma] = change
+        self._moved[binding.interface][nbma] = None

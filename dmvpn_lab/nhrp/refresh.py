@@ -8,11 +8,10 @@ the neighbour already, and keeps it: it is permanent.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 
-from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.buffer import checksum
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.config import CACHE_LIMIT
@@ -20,13 +19,12 @@ from dmvpn_lab.nhrp.config import CACHE_LIMIT
 SUM, ID, LENGTH, PROTOCOL = slice(12, 14), slice(24, 28), 20, 32
 """Where checksum, request ID, and the source protocol address with its length are, after an IPv4 NBMA."""
 SHORTEST = 36
-_ID = struct.Struct("!I")
 
 Key = tuple[str, bytes]
 """Interface, and the source protocol address as it is in the request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """A request that was answered Success."""
 
@@ -34,11 +32,22 @@ class Accepted:
     """Without checksum and ID."""
     reply: bytes
     """The whole reply; its ID and checksum are to be put in."""
-    protocol: IpAddress
-    unique: bool
-    holding_time_s: int
+    facts: dict[str, Any]
+    """Of the event that tells of a renewal."""
+    binding: Binding
+    """What it made, or its last renewal: while the cache has this very one, all is as it was."""
     server: IPv4Address | None
     """Our own NBMA address in the reply."""
+
+    def renewed(self, request: bytes, now: float) -> Binding:
+        """The binding after that request."""
+        old = self.binding
+        self.binding = Binding(
+            old.interface, old.protocol, old.nbma, old.created, unique=old.unique,
+            holding_time_s=old.holding_time_s, expires=now + (old.holding_time_s or 0),
+            request_id=request_id(request), natted=old.natted,
+        )  # fmt: skip
+        return self.binding
 
 
 class Refreshes:
@@ -47,23 +56,23 @@ class Refreshes:
     def __init__(self) -> None:
         self._accepted: dict[Key, Accepted] = {}
 
-    def remember(self, server: IPv4Address | None, request: bytes, reply: bytes, binding: Binding) -> None:
-        """A request was accepted; `server` is our own NBMA address."""
+    def remember(self, server: IPv4Address | None, request: bytes, reply: bytes,
+                 binding: Binding, facts: dict[str, Any]) -> None:  # fmt: skip
+        """A request was accepted; `server` is our own NBMA address, `facts` are those of its event."""
         if len(request) < SHORTEST or _protocol(request) != binding.protocol.packed:
             return  # an unusual one: it goes the long way each time
         if len(self._accepted) > CACHE_LIMIT:
             self._accepted.clear()
-        holding_time_s = binding.holding_time_s or 0
-        self._accepted[binding.interface, _protocol(request)] = Accepted(
-            _without(request), reply, binding.protocol, binding.unique, holding_time_s, server
-        )
+        again = facts | {"previous_nbma": facts["nbma"]}
+        key = binding.interface, _protocol(request)
+        self._accepted[key] = Accepted(_without(request), reply, again, binding, server)
 
     def find(self, interface: str, server: IPv4Address | None, request: bytes) -> Accepted | None:
         """What to do with a request that came again; None: it is another one, or its checksum is wrong."""
         accepted = self._accepted.get((interface, _protocol(request)))
         if (
             accepted is None
-            or accepted.server != server
+            or accepted.server is not server
             or accepted.request != _without(request)
             or checksum(request)
         ):
@@ -73,8 +82,7 @@ class Refreshes:
 
 def request_id(request: bytes) -> int:
     """The ID of a request."""
-    number: int = _ID.unpack(request[ID])[0]
-    return number
+    return int.from_bytes(request[ID], "big")
 
 
 def reply_to(accepted: Accepted, request: bytes) -> bytes:

@@ -4,12 +4,13 @@ As records for the state file, and from them back; where the file is, the shell 
 
     {"id": 4711}                                      the last request ID used may be this one
     {"bind": 1, "interface": "tunnel0", ...}          network-id 1 has this binding
+    {"renew": 1, "protocol": "10.0.0.11", "expires": 901.5, "request_id": 4}
     {"gone": 1, "protocol": "10.0.0.11"}              network-id 1 has it no more
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, ip_address
 from typing import Any
 
@@ -43,6 +44,8 @@ class Changes:
     last_id: int
     bindings: list[tuple[int, IpAddress, Binding | None]]
     """Network-id, protocol address, and its binding; None: it is gone."""
+    renewed: list[tuple[int, Binding]] = field(default_factory=list)
+    """Network-id, and a binding that is otherwise the one of before."""
 
 
 def record_of(domain: int, protocol: IpAddress, binding: Binding | None) -> Record:
@@ -62,6 +65,19 @@ def record_of(domain: int, protocol: IpAddress, binding: Binding | None) -> Reco
         "resolved": binding.resolved,
         "natted": binding.natted,
     }
+
+
+def renewal_of(domain: int, binding: Binding) -> str:
+    """The record of a renewal, as JSON: a hub writes little else."""
+    return (
+        f'{{"renew":{domain},"protocol":"{binding.protocol}",'
+        f'"expires":{binding.expires or 0:.3f},"request_id":{binding.request_id}}}'
+    )
+
+
+def renewed(binding: Binding, record: Record) -> Binding:
+    """A binding after a `renew` record. Raises KeyError, TypeError or ValueError."""
+    return replace(binding, expires=float(record["expires"]), request_id=int(record["request_id"]))
 
 
 def binding_of(record: Record) -> Binding:

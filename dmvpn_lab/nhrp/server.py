@@ -19,7 +19,7 @@ from dmvpn_lab.nhrp.constants import CieCode, PacketType, PurgeFlag, meaning
 from dmvpn_lab.nhrp.nhs import Verdict
 from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.purger import Asker, Purger
-from dmvpn_lab.nhrp.refresh import Refreshes, reply_to, request_id
+from dmvpn_lab.nhrp.refresh import Refreshes, reply_to
 from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
@@ -67,29 +67,17 @@ class Server:
         if tunnel.config.owners is not None or self._pending:
             return None
         accepted = self._refreshes.find(tunnel.name, tunnel.nbma, data)
-        binding = None if accepted is None else tunnel.cache.get(accepted.protocol)
-        if accepted is None or binding is None or binding.nbma != outer or binding.expires is None:
+        if accepted is None or tunnel.cache.get(accepted.binding.protocol) is not accepted.binding:
             return None
-        if binding.interface != tunnel.name or binding.resolved or binding.expires <= now:
+        if accepted.binding.nbma != outer or accepted.binding.ended(now):
             return None
-        if binding.unique != accepted.unique or binding.holding_time_s != accepted.holding_time_s:
-            return None
-        tunnel.cache.bind(
-            Binding(tunnel.name, binding.protocol, outer, binding.created, unique=binding.unique,
-                    holding_time_s=binding.holding_time_s, expires=now + accepted.holding_time_s,
-                    request_id=request_id(data), natted=binding.natted)
-        )  # fmt: skip
+        tunnel.cache.renew(accepted.renewed(data, now))
         tunnel.counters[_REGISTRATION_RECEIVED] += 1
         tunnel.counters[_REGISTRATION_SENT] += 1
-        if binding.natted:
+        if accepted.binding.natted:
             tunnel.counters[counters.NBMA_MISMATCH] += 1
-        nbma = str(outer)
-        facts: dict[str, Any] = {
-            "interface": tunnel.name, "protocol": str(binding.protocol), "nbma": nbma,
-            "holding_time_s": accepted.holding_time_s, "unique": binding.unique, "previous_nbma": nbma,
-        }  # fmt: skip
         answer = SendPacket(tunnel.name, outer, reply_to(accepted, data))
-        return [Notify("peer-registered", facts), answer]
+        return [Notify("peer-registered", accepted.facts), answer]
 
     def registration(
         self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float, data: bytes = b""
@@ -176,7 +164,7 @@ class Server:
             # It ran out while the kernel was asked, and took the neighbour with it.
             changes.insert(0, InstallNeighbour(tunnel.name, verdict.protocol, verdict.nbma))
         reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma)
-        self._refreshes.remember(tunnel.nbma, pending.data, reply.data, binding)
+        self._refreshes.remember(tunnel.nbma, pending.data, reply.data, binding, facts)
         purges = [] if kept else self._purger.changed(tunnel.config.network_id, verdict.protocol, now)
         return [*changes, Notify("peer-registered", facts), reply, *purges]
 

@@ -159,6 +159,8 @@ class Router:
             self.saved.pop(protocol, None)
             if binding is not None:
                 self.saved[protocol] = binding
+        for _, binding in changes.renewed:
+            self.saved[binding.protocol] = binding
         self._arm()
         self.check(actions)
 

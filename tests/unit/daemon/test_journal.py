@@ -56,6 +56,35 @@ def test_the_newest_of_several_bindings_of_an_address_counts(path: Path) -> None
     assert left(path).bindings == (moved,)
 
 
+def renewed(binding: Binding, domain: int = 1) -> Changes:
+    return Changes(7, [], [(domain, binding)])
+
+
+def test_a_renewal_moves_the_end_of_its_binding_and_of_no_other(path: Path) -> None:
+    made = opened(path)
+    made.write(bound(BOUND, OTHERS))
+    later = replace(BOUND, expires=901.25, request_id=9)
+    made.write(renewed(replace(BOUND, expires=601.0, request_id=8)))
+    made.write(renewed(later))
+    made.write(renewed(replace(OTHERS, expires=999.0), domain=2))  # where it is not
+    assert left(path).bindings == (later, OTHERS)
+    opened(path)
+    assert left(path).bindings == (later, OTHERS)
+
+
+def test_a_binding_that_moves_or_goes_takes_its_renewals_with_it(path: Path) -> None:
+    made = opened(path)
+    made.write(bound(BOUND, OTHERS))
+    for each in (BOUND, OTHERS):
+        made.write(renewed(replace(each, expires=901.25)))
+    moved = replace(BOUND, nbma=OTHER_NBMA, expires=400.0)
+    made.write(bound(moved))
+    made.write(gone(OTHER))
+    for _ in range(2):
+        assert left(path).bindings == (moved,)
+        opened(path)
+
+
 def test_what_is_gone_is_gone_in_its_own_domain_only(path: Path) -> None:
     made = opened(path)
     made.write(bound(BOUND, OTHERS))
@@ -141,7 +170,8 @@ def test_the_file_stays_in_proportion_to_the_bindings_however_often_they_are_ren
     largest = 0
     for renewal in range(20):
         for each in bindings:
-            made.write(bound(replace(each, expires=500.0 + renewal)))
+            later = replace(each, expires=500.0 + renewal)
+            made.write(renewed(later) if renewal else bound(later))
             largest = max(largest, made._lines)
     assert largest <= journal.GARBAGE * 300
     assert path.read_bytes().count(b"\n") == made._lines

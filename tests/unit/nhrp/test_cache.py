@@ -87,3 +87,43 @@ def test_a_cache_is_full_at_its_limit() -> None:
     assert cache.full
     cache.remove(OTHER)
     assert not cache.full
+
+
+def test_a_renewal_is_told_apart_from_a_change_and_moves_no_peer() -> None:
+    cache = Cache()
+    cache.bind(dynamic(SPOKE, 10.0))
+    cache.bind(dynamic(OTHER, 10.0, OTHER_NBMA))
+    assert (cache.take_renewed(), len(cache.take_changed())) == ([], 2)
+    assert cache.take_moved(TUNNEL) == [SPOKE_NBMA, OTHER_NBMA]
+    later = dynamic(SPOKE, 20.0)
+    cache.renew(dynamic(SPOKE, 15.0))
+    cache.renew(later)
+    assert cache.get(SPOKE) is later
+    assert (cache.take_renewed(), cache.take_changed(), cache.take_moved(TUNNEL)) == ([later], [], [])
+    assert [binding.protocol for binding in cache.expire(10.0)] == [OTHER]
+    assert cache.take_renewed() == []
+
+
+def test_what_was_renewed_and_then_changed_or_went_is_told_as_a_change() -> None:
+    cache = Cache()
+    for protocol in (SPOKE, OTHER):
+        cache.bind(dynamic(protocol, 10.0))
+    cache.take_changed()
+    for protocol in (SPOKE, OTHER):
+        cache.renew(dynamic(protocol, 20.0))
+    moved = dynamic(SPOKE, 30.0, OTHER_NBMA)
+    cache.bind(moved)
+    cache.remove(OTHER)
+    assert cache.take_renewed() == []
+    assert cache.take_changed() == [(SPOKE, moved), (OTHER, None)]
+
+
+def test_a_peer_moves_when_its_first_binding_comes_and_when_its_last_goes() -> None:
+    cache = Cache()
+    for number, protocol in enumerate((SPOKE, OTHER)):
+        cache.bind(dynamic(protocol, 10.0))
+        assert cache.take_moved(TUNNEL) == ([] if number else [SPOKE_NBMA])
+    cache.remove(SPOKE)
+    assert (cache.take_moved(TUNNEL), cache.is_peer(TUNNEL, SPOKE_NBMA)) == ([], True)
+    cache.remove(OTHER)
+    assert (cache.take_moved(TUNNEL), cache.is_peer(TUNNEL, SPOKE_NBMA)) == ([SPOKE_NBMA], False)

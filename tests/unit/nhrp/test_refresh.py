@@ -58,6 +58,17 @@ def test_a_renewal_is_answered_as_by_the_long_way_and_asks_the_kernel_nothing() 
     assert change[2].request_id == 6
 
 
+def test_the_next_agent_is_told_the_new_end_and_nothing_else() -> None:
+    at_hub = registered()
+    at_hub.take_changes()
+    deliver(at_hub, AGAIN, now=100.0)
+    changes = at_hub.take_changes()
+    ((domain, renewed),) = changes.renewed
+    assert (domain, renewed.protocol, renewed.expires, renewed.request_id) == (1, SPOKE, 400.0, 6)
+    assert changes.bindings == []
+    assert at_hub.take_changes().renewed == []
+
+
 def test_it_goes_on_from_renewal_to_renewal() -> None:
     at_hub = registered()
     for number in range(7, 20):
