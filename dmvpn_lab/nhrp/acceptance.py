@@ -45,12 +45,18 @@ def refusal(tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:
     return None
 
 
+def indication(tunnel: Tunnel, outer: IPv4Address, about: bytes, code: ErrorCode, offset: int) -> SendPacket:
+    """An error indication about a packet, to whom it came from; it is counted."""
+    tunnel.counters[counters.sent(PacketType.ERROR_INDICATION)] += 1
+    tunnel.counters[counters.error(code, direction="sent")] += 1
+    answer = error_indication(about, code, offset, tunnel.nbma, tunnel.config.address.ip)
+    return SendPacket(tunnel.name, outer, encode(answer))
+
+
 def error(tunnel: Tunnel, outer: IPv4Address, packet: Packet, data: bytes, refused: Refusal) -> list[Action]:
     """Count it, and tell its sender."""
     tunnel.counters[refused.counter] += 1
-    tunnel.counters[counters.error(refused.code, direction="sent")] += 1
-    answer = error_indication(data, refused.code, refused.offset, tunnel.nbma, tunnel.config.address.ip)
-    actions: list[Action] = [SendPacket(tunnel.name, outer, encode(answer))]
+    actions: list[Action] = [indication(tunnel, outer, data, refused.code, refused.offset)]
     if packet.type == PacketType.REGISTRATION_REQUEST:
         facts = {"interface": tunnel.name, "protocol": str(packet.source_protocol), "nbma": str(outer),
                  "code": int(refused.code), "meaning": refused.counter}  # fmt: skip

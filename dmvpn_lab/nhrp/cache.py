@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from dmvpn_lab.address import IpAddress
-from dmvpn_lab.nhrp.config import CACHE_LIMIT
+from dmvpn_lab.nhrp.config import CACHE_LIMIT, PEER_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,10 @@ class Cache:
     def full(self) -> bool:
         """Whether one more address would be over the limit."""
         return len(self._bindings) >= self._limit
+
+    def room_for(self, interface: str, nbma: IPv4Address) -> bool:
+        """Whether that peer may register one more address."""
+        return not self.full and self._peers[interface].get(nbma, 0) < PEER_LIMIT
 
     def bind(self, binding: Binding) -> Binding | None:
         """Add or replace; returns what was there before."""

@@ -12,6 +12,8 @@ from dmvpn_lab.nhrp.constants import PREFIX_WHOLE, PROTOCOL_IPV4, PROTOCOL_IPV6
 
 CACHE_LIMIT = 16384
 """Dynamic bindings in a domain at the most; one more is refused with code 5."""
+PEER_LIMIT = CACHE_LIMIT // 4
+"""Those of one NBMA address on a tunnel: nobody alone fills the cache. One more: code 5, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def _code(
         return CieCode.ADMINISTRATIVELY_PROHIBITED
     existing = cache.get(protocol)
     if existing is None:
-        return CieCode.INSUFFICIENT_RESOURCES if cache.full else CieCode.SUCCESS
+        room = cache.room_for(tunnel.name, outer)
+        return CieCode.SUCCESS if room else CieCode.INSUFFICIENT_RESOURCES
     if existing.static:
         return CieCode.ADMINISTRATIVELY_PROHIBITED
     if existing.unique and existing.nbma != outer:

@@ -96,7 +96,10 @@ class Server:
             tunnel.counters[counters.LATE_REQUEST] += 1
             return []
         key = (tunnel.name, int(verdict.protocol), int(outer), request.request_id)
-        if key in self._asking or len(self._pending) >= PENDING_LIMIT:
+        if key in self._asking:
+            return []
+        if len(self._pending) >= PENDING_LIMIT:
+            tunnel.counters[counters.DROPPED_BUSY] += 1
             return []
         self._asking.add(key)
         self._token += 1
@@ -114,7 +117,9 @@ class Server:
             tunnel.counters[counters.NEIGHBOUR_REFUSED] += 1
             return self._refuse(tunnel, request, verdict, CieCode.INSUFFICIENT_RESOURCES)
         existing = tunnel.cache.get(verdict.protocol)
-        if existing is not pending.existing or (existing is None and tunnel.cache.full):
+        if existing is not pending.existing or (
+            existing is None and not tunnel.cache.room_for(tunnel.name, verdict.nbma)
+        ):
             stopped = self._overtaken(pending, existing, now)
             if stopped is not None:
                 return stopped

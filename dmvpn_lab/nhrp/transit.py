@@ -13,11 +13,12 @@ from ipaddress import IPv4Address
 from dmvpn_lab.address import IpAddress, addresses_of
 from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp import counters, nhs
+from dmvpn_lab.nhrp.acceptance import HOP_COUNT_OFFSET, indication
 from dmvpn_lab.nhrp.actions import Action, FindRoute, Notify, SendPacket
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
-from dmvpn_lab.nhrp.packet import Packet, encode, error_indication
+from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.purger import Asker, Purger
 from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.tunnel import Tunnel
@@ -70,6 +71,7 @@ class Transit:
         if len(self._told) >= INDICATIONS_LIMIT:
             self._told = {key: until for key, until in self._told.items() if until > now}
             if len(self._told) >= INDICATIONS_LIMIT:
+                tunnel.counters[counters.INDICATIONS_SKIPPED] += 1
                 return []
         self._told[nbma, destination] = now + INDICATION_S
         secret = tunnel.config.authentication
@@ -91,6 +93,7 @@ class Transit:
     def question(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, wanted: IpAddress) -> list[Action]:
         """A question for an address behind some router: where, the routing table knows."""
         if len(self._questions) >= LOOKS_LIMIT:
+            tunnel.counters[counters.DROPPED_BUSY] += 1
             return []
         self._token -= 1  # negative: positive ones are the shortcuts'
         self._questions[self._token] = Question(tunnel, packet, outer)
@@ -117,9 +120,11 @@ class Transit:
             return self._answer(question, None, 0, now)
         if self._looped(packet, ExtensionType.FORWARD_TRANSIT_NHS):
             tunnel.counters[counters.LOOP_DETECTED] += 1
-            about = encode(packet)
-            error = error_indication(about, ErrorCode.LOOP_DETECTED, 0, tunnel.nbma, tunnel.config.address.ip)
-            return [SendPacket(tunnel.name, outer, encode(error))]
+            return [indication(tunnel, outer, encode(packet), ErrorCode.LOOP_DETECTED, 0)]
+        if packet.hop_count <= 1:
+            tunnel.counters[counters.HOP_COUNT_EXCEEDED] += 1
+            at = HOP_COUNT_OFFSET
+            return [indication(tunnel, outer, encode(packet), ErrorCode.HOP_COUNT_EXCEEDED, at)]
         station = packet.source_protocol
         if tunnel.config.speaks(station) and binding.expires is not None:
             self._purger.answered(binding.protocol, station, Asker(tunnel, outer, binding.expires), now)

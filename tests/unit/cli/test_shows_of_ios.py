@@ -9,6 +9,8 @@ import pytest
 
 from dmvpn_lab.answers import MulticastEntry, NhrpEntry, NhsEntry
 from dmvpn_lab.cli import dmvpn, nhrp
+from dmvpn_lab.nhrp import counters
+from dmvpn_lab.nhrp.constants import CieCode, ErrorCode, PacketType
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.agents import beside, knowing
 from tests.unit.backends.recorder import Recorder
@@ -136,6 +138,23 @@ def shown(run: Run, recorder: Recorder, *words: str) -> str:
 @pytest.mark.usefixtures("deck")
 def test_the_layout_is_that_of_ios(run: Run, recorder: Recorder, words: tuple[str, ...], text: str) -> None:
     assert shown(run, recorder, *words) == text
+
+
+def test_traffic_shows_every_counter_that_an_agent_may_have_with_its_value() -> None:
+    named = [value for name, value in vars(counters).items() if name.isupper() and isinstance(value, str)]
+    coded = [counters.refused(code) for code in CieCode if code]
+    for direction in ("sent", "received"):
+        coded += [counters.error(code, direction=direction) for code in (*ErrorCode, 99)]
+    own = ["neighbour-restored", "send-failed", "multicast-copies", "state-file-failed", "received-200"]
+    counts = {name: number for number, name in enumerate([*named, *coded, *own], 1000)}
+    for direction in ("sent", "received"):
+        for kind in PacketType:
+            counts[getattr(counters, direction)(kind)] = 5000 + kind + 100 * (direction == "sent")
+    said = nhrp.text(("traffic",), {"tunnel0": counts})
+    assert len(named) >= 17
+    for name, value in counts.items():
+        shown_as = f"   {name}: {value}\n" if value < 5000 else f"{value} "
+        assert shown_as in said + "\n", name
 
 
 @pytest.mark.parametrize("words", nhrp.QUERIES)

@@ -296,6 +296,7 @@ def test_a_refused_request_gets_one_error_indication_and_leaves_nothing(what: st
     assert (answer.payload, answer.extensions) == (data, None)
     assert made.counters()[TUNNEL][counter] == 1
     assert made.counters()[TUNNEL][f"error-sent-code-{code}"] == 1
+    assert made.counters()[TUNNEL]["sent-error-indication"] == 1
     assert (bindings(made), neighbours(done), made.deadline()) == ({}, [], None)
     assert events(done) == (["peer-refused"] if kind == 3 else [])
     if kind == 3:

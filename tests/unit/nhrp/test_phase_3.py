@@ -205,15 +205,33 @@ def test_a_question_that_was_here_before_is_a_loop() -> None:
     made.carry_out(HUB_NBMA, made.agents[HUB_NBMA].receive(TUNNEL, encode(looped), SPOKE_NBMA, 1.0))
     assert made.kinds() == [(H, A, 7)]
     assert made.sent[0][2].error_code == 3
-    assert made.agents[HUB_NBMA].counters()[TUNNEL]["loop-detected"] == 1
+    counted = made.agents[HUB_NBMA].counters()[TUNNEL]
+    assert [counted[name] for name in ("loop-detected", "error-sent-code-3", "sent-error-indication")] == [
+        1,
+        1,
+        1,
+    ]
 
 
-def test_a_question_with_its_last_hop_is_not_passed_on() -> None:
+def test_a_question_with_its_last_hop_is_not_passed_on_and_its_asker_is_told() -> None:
     made = cloud()
     packet = replace(question(made), hop_count=1)
     made.carry_out(HUB_NBMA, made.agents[HUB_NBMA].receive(TUNNEL, encode(packet), SPOKE_NBMA, 1.0))
+    assert made.kinds() == [(H, A, 7)]
+    assert (made.sent[0][2].error_code, made.sent[0][2].error_offset) == (15, 9)
+    counted = made.agents[HUB_NBMA].counters()[TUNNEL]
+    assert (counted["hop-count-exceeded"], counted["error-sent-code-15"]) == (1, 1)
+
+
+def test_an_answer_with_its_last_hop_is_counted_and_nobody_is_told() -> None:
+    made = cloud()
+    forward(made)
+    answer = replace(made.sent[3][2], hop_count=1)
+    made.forget()
+    hub = made.agents[HUB_NBMA]
+    made.carry_out(HUB_NBMA, hub.receive(TUNNEL, encode(answer), OTHER_NBMA, 1.0))
     assert made.sent == []
-    assert made.agents[HUB_NBMA].counters()[TUNNEL]["hop-count-exceeded"] == 1
+    assert hub.counters()[TUNNEL]["hop-count-exceeded"] == 1
 
 
 def test_extensions_that_the_hub_does_not_know_pass_it_unchanged() -> None:
