@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 
 from dmvpn_lab.watch import picture
 from dmvpn_lab.watch.browser import Browser
 from dmvpn_lab.watch.source import Source
-from tests.unit.programs import path_of
 
 pytestmark = [pytest.mark.program("chromium"), pytest.mark.program("chromedriver")]
 RECORDED = (Path(__file__).parent / "recorded.jsonl").read_text().splitlines()
@@ -28,21 +25,6 @@ PATIENCE_S = 60.0
 ROUTERS = ("hub", "spoke-a", "spoke-b")
 TUNNEL, SHORTCUT = "tunnel-dmvpn-spoke-a-hub", "shortcut-dmvpn-spoke-a-spoke-b"
 GREEN, RED = "#1a7f37", "#cf222e"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[webdriver.Chrome]:
-    """One browser for all tests; each opens the page anew."""
-    options = Options()
-    options.binary_location = path_of("chromium")
-    for each in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
-        options.add_argument(each)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(path_of("chromedriver")))
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 class Shown:
