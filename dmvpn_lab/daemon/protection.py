@@ -87,7 +87,7 @@ class Protection:
         return self._protector.secured()
 
     def view(self) -> list[IpsecEntry]:
-        """The SAs, with their packets as the kernel counts them."""
+        """The SAs, by peer, the newest last; with their packets as the kernel counts them."""
         packets = {(s.destination, s.spi): s.packets for s in list_states(self._xfrm)}
         return [
             IpsecEntry(
@@ -96,7 +96,7 @@ class Protection:
                 packets_in=packets.get((c.local, c.spi_in), 0),
                 packets_out=packets.get((c.peer, c.spi_out), 0), encapsulated=c.encapsulated,
             )
-            for c in self._protector.children.values()
+            for c in sorted(self._protector.children.values(), key=lambda c: (c.peer, c.number))
         ]  # fmt: skip
 
     # --- charon -------------------------------------------------------------------------------------

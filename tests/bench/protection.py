@@ -1,7 +1,8 @@
 """The price of IPsec: the same two routers with a bare and with a protected tunnel, by turns.
 
 Both labs run all the while, and a slice of one follows a slice of the other, so that what else the
-host does hits both. What counts is the ratio, and the difference of the median round-trip times.
+host does hits both. What counts is the ratio of the two in a slice, and the difference of their median
+round-trip times: the median over the slices, and the least and the most beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import statistics
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.bench.figures import Figure, say
+from tests.bench.figures import Figure, number, say
 from tests.live import labs
 from tests.live.labs import Lab
 
@@ -69,7 +70,7 @@ def measure(folder: Path, slices: int) -> list[Figure]:
 
 
 async def _slices(both: dict[str, Lab], slices: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Mbit/s of each slice, and milliseconds of each ping, by kind."""
+    """Mbit/s of each slice, and its median round trip in milliseconds, by kind."""
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     async with contextlib.AsyncExitStack() as stack:
@@ -81,7 +82,7 @@ async def _slices(both: dict[str, Lab], slices: int) -> tuple[dict[str, list[flo
                 took_s = float(await lab.running.must("spoke", "python3", "-I", "-S", "-c", CLIENT))
                 rates[kind].append(OCTETS * 8 / 1e6 / took_s)
                 said = await lab.running.must("spoke", "ping", "-n", "-c", str(PINGS), "-i", "0.02", HUB)
-                times[kind] += [float(each) for each in TIME.findall(said)]
+                times[kind].append(statistics.median(float(each) for each in TIME.findall(said)))
     return rates, times
 
 
@@ -98,7 +99,12 @@ def _figures(rates: dict[str, list[float]], times: dict[str, list[float]]) -> li
     for kind in KINDS:
         found.append(Figure(GROUP, f"{kind}: TCP, median", statistics.median(rates[kind]), "Mbit/s"))
         found.append(Figure(GROUP, f"{kind}: round trip, median", statistics.median(times[kind]), "ms"))
-    rate = statistics.median(rates["protected"]) / statistics.median(rates["bare"])
-    added = statistics.median(times["protected"]) - statistics.median(times["bare"])
-    return [*found, Figure(GROUP, "protected / bare: TCP", rate, "ratio"),
-            Figure(GROUP, "protected - bare: round trip", added, "ms")]  # fmt: skip
+    ratios = [mine / bare for mine, bare in zip(rates["protected"], rates["bare"], strict=True)]
+    added = [mine - bare for mine, bare in zip(times["protected"], times["bare"], strict=True)]
+    return [*found, _over_slices("protected / bare: TCP", ratios, "ratio"),
+            _over_slices("protected - bare: round trip", added, "ms")]  # fmt: skip
+
+
+def _over_slices(name: str, values: list[float], unit: str) -> Figure:
+    note = f"{number(min(values))} to {number(max(values))} in {len(values)} slices"
+    return Figure(GROUP, name, statistics.median(values), unit, note=note)

@@ -1,4 +1,4 @@
-"""What README and tutorial print is what their commands write: each is run, in order."""
+"""What these documents print is what their commands write: each is run, in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ OWN = "documented-"
 """Before the names of the labs, so that they are not those of other tests."""
 
 
-@pytest.mark.parametrize("document", ["README.md", pytest.param("docs/tutorial.md", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/ipsec.md", pytest.param("docs/tutorial.md", marks=pytest.mark.long)]
+)
 def test_each_documented_command_writes_what_the_document_prints(
     document: str, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
