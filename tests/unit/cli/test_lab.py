@@ -75,6 +75,20 @@ def test_a_failed_check_is_exit_code_1_and_is_counted(run: Run, deck: Plan, foun
     assert any(line.startswith("FAIL  reachability") for line in said.out.splitlines())
 
 
+def test_diagnose_names_the_first_broken_link_and_warns_of_what_will_break_a_whole_one(
+    run: Run, deck: Plan, found: list[CheckResult]
+) -> None:
+    said = run("diagnose")
+    assert said.code == 1
+    assert said.out.splitlines() == [
+        "spoke-a - hub (dmvpn): first broken link: route",
+        "    evidence: hub sends it out of eth1",
+        "    look at:  ip route",
+        "spoke-b - hub (dmvpn): every link holds",
+        "    but: it will not",
+    ]
+
+
 def test_what_a_node_printed_is_never_taken_for_markup(
     run: Run, deck: Plan, found: list[CheckResult]
 ) -> None:
