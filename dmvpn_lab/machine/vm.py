@@ -141,7 +141,7 @@ def _start(accelerator: str, image: Path, progress: Progress) -> Running | None:
     if accelerator == "kvm":
         _remember_kvm(running is not None)
         if running is None:
-            progress(f"KVM did not start it within {deadline_s:.0f} s: it is emulated, here and from now on")
+            progress("KVM did not start it: it is emulated, here and from now on")
     if running is not None:
         progress("saving its warm state")
         _save(paths)

@@ -75,6 +75,8 @@ async def _look(condition: Condition, scene: Scene) -> Seen:
             done = await lab.exec(condition.node, *condition.command)
             said = (done.stdout or done.stderr).strip()
             so = done.exit_code == 0 and condition.says in done.stdout
+            if so:  # of what may be pages, the line that counts
+                said = next((line.strip() for line in said.splitlines() if condition.says in line), said)
             return Seen(so, _brief(said) or f"nothing; exit code {done.exit_code}")
 
 

@@ -72,6 +72,17 @@ def test_a_command_must_succeed_and_say_the_text(lab: FakeLab) -> None:
     assert look(lab, condition) == Seen(False, "nothing; exit code 0")
 
 
+def test_of_what_a_command_says_the_line_that_counts_is_told(lab: FakeLab) -> None:
+    condition = model.CommandSays(command=("ip", "link"), node="hub", says="remote 172.16.1.1")
+    lab.exits["hub", "ip", "link"] = (
+        0,
+        "5: gre1@NONE: <UP>\n    link/gre\n    gre remote 172.16.1.1 ttl inherit\n",
+    )
+    assert look(lab, condition) == Seen(True, "gre remote 172.16.1.1 ttl inherit")
+    lab.exits["hub", "ip", "link"] = (0, "5: gre1@NONE: <UP>\n    link/gre\n")
+    assert look(lab, condition) == Seen(False, "5: gre1@NONE: <UP> /     link/gre")
+
+
 def test_a_check_is_looked_at_once_and_does_not_wait(lab: FakeLab) -> None:
     lab.tables["hub", "nhrp"] = [ENTRY, {**ENTRY, "protocol": "10.0.0.12", "interface": "tunnel0"}]
     for entry in lab.tables["hub", "nhrp"]:
