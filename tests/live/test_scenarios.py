@@ -100,6 +100,15 @@ def test_a_shortcut_is_absent_triggered_and_present_and_proves_nothing_when_it_i
             lab.scenario(again)
 
 
+@pytest.mark.long
+def test_a_shortcut_ends_with_the_address_and_with_the_line_that_it_leads_to(dmvpn_labs: Labs) -> None:
+    with dmvpn_labs.running("phase-3") as lab:
+        timeline = lab.scenario(load.read(load.find("shortcut-ends")).scenario)
+        passed(timeline)
+        ended = [each["reason"] for each in timeline.events if each["event"] == "shortcut-removed"]
+        assert "purged" in ended
+
+
 @pytest.fixture(scope="module")
 def lines() -> Iterator[LineWatch]:
     with line_watch("ipsec") as watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -110,11 +111,17 @@ def test_two_tunnels_do_not_meet_with(made: World, second: dict[str, int]) -> No
     assert lab.gateway() == "10.0.0.1"
 
 
-def test_what_was_resolved_is_purged_when_it_moves(made: World) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["alive", "while its agent is dead"])
+def test_what_was_resolved_is_purged_when_it_moves(made: World, *, killed: bool) -> None:
     lab = started(made)
     lab.ping(10)
     lab.at_one.wait("shortcut-added", via=TWO)
+    if killed:
+        lab.two.end(signal.SIGKILL)
     lab.two.move("172.16.2.1/24", "172.16.2.9/24")
+    if killed:
+        assert lab.gateway() == TWO  # nobody has told yet
+        lab.at_two = lab.two.start()
     lab.at_hub.wait("purge-sent", interface="tunnel0", protocol=TWO, to=ONE)
     lab.at_one.wait("resolution-ended", protocol=TWO, nbma="172.16.2.1", reason="purged")
     assert lab.gateway() == "10.0.0.1"
