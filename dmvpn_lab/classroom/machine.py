@@ -16,6 +16,8 @@ from dmvpn_lab.machine.paths import cache_folder
 from dmvpn_lab.machine.within import SHELL
 
 NOT_PASSED = ("DMVPN_LAB_INSIDE_MACHINE", "DMVPN_LAB_NODE_ROOT", "DMVPN_LAB_WARM", "COLUMNS", "LINES")
+NICE = "5"
+"""Machines give way to the server: a learner whose programs spin does not make the pages slow."""
 OWN_SHELL = "machine"
 """The name of the terminal that is no node's."""
 
@@ -25,7 +27,7 @@ class Machine:
     """One learner's."""
 
     name: str
-    """`class-CLASS-LEARNER`."""
+    """`class-CLASS.LEARNER`: no name has a dot, so no two are the same."""
     folder: Path
     """The learner's own: progress and topologies are in it."""
     memory_mib: int
@@ -51,7 +53,7 @@ class Machine:
 
     def argv(self, *words: str) -> list[str]:
         """One of our commands. `-P`: what a learner's machine writes back is never imported."""
-        return [sys.executable, "-P", "-m", "dmvpn_lab", *words]
+        return ["nice", "-n", NICE, sys.executable, "-P", "-m", "dmvpn_lab", *words]
 
     def terminal(self, node: str, lab: str) -> tuple[list[str], Path]:
         """A shell in a node, or in the machine itself; and where it is started.

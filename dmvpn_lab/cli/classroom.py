@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 File = Annotated[Path, typer.Argument(help="Who is in the class: docs/classroom.md.", metavar="ROSTER")]
 PORT = 8791
+MACHINE = "DMVPN_LAB_MACHINE"
 HERE = ("127.0.0.1",)
 
 
@@ -78,11 +79,10 @@ def forget(roster: File) -> None:
     people = rosters.read(roster)
     with _alone(people):
         for learner in people.learners:
-            os.environ["DMVPN_LAB_MACHINE"] = _machine(people, learner).name
-            vm.stop()
-            folder = machine_paths().folder
-            shutil.rmtree(folder)
-            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+            with _at(_machine(people, learner)) as folder:
+                vm.stop()
+                shutil.rmtree(folder)
+                folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
         shutil.rmtree(_folder(people))
     output.console().print(f"{people.class_}: forgotten")
 
@@ -114,7 +114,21 @@ def _passwords(people: Roster) -> Passwords:
 def _machine(people: Roster, learner: str) -> Machine:
     folder = _folder(people) / "learners" / learner
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Machine(f"class-{people.class_}-{learner}", folder, people.memory_mib)
+    return Machine(f"class-{people.class_}.{learner}", folder, people.memory_mib)
+
+
+@contextlib.contextmanager
+def _at(machine: Machine) -> Iterator[Path]:
+    """In this block `the machine` is that one; its folder."""
+    before = os.environ.get(MACHINE)
+    os.environ[MACHINE] = machine.name
+    try:
+        yield machine_paths().folder
+    finally:
+        if before is None:
+            del os.environ[MACHINE]
+        else:
+            os.environ[MACHINE] = before
 
 
 def _tls(address: str, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

@@ -50,7 +50,7 @@ for place in sys.argv[1:]:
 
 def machine(learner: str) -> dict[str, Any]:
     """What is known of a learner's running machine."""
-    path = cache_folder() / f"machine-class-{CLASS}-{learner}" / "running.json"
+    path = cache_folder() / f"machine-class-{CLASS}.{learner}" / "running.json"
     facts: dict[str, Any] = json.loads(path.read_text())
     return facts
 
@@ -88,7 +88,7 @@ def roster(tmp_path: Path) -> Iterator[Path]:
     path.write_text(ROSTER)
     yield path
     assert command(tmp_path, "forget", str(path)).returncode == 0
-    assert list(cache_folder().glob(f"machine-class-{CLASS}-*")) == []
+    assert list(cache_folder().glob(f"machine-class-{CLASS}.*")) == []
 
 
 class Person:

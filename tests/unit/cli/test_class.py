@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -64,12 +65,14 @@ def test_without_qemu_no_class_is_served(
         run_here(["class", "serve", roster])
 
 
-def test_what_is_forgotten_is_gone(roster: str, tmp_path: Path) -> None:
+def test_what_is_forgotten_is_gone(roster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DMVPN_LAB_MACHINE", "mine")
     run_here(["class", "passwords", roster])
-    (tmp_path / "cache" / "machine-class-unit-anna").mkdir(parents=True)
+    (tmp_path / "cache" / "machine-class-unit.anna").mkdir(parents=True)
     assert run_here(["class", "forget", roster]) == 0
     assert not (tmp_path / "state" / "dmvpn-lab" / "classes" / "unit").exists()
     assert list((tmp_path / "cache").glob("machine-*")) == []
+    assert os.environ["DMVPN_LAB_MACHINE"] == "mine"
 
 
 def test_a_certificate_that_is_no_certificate_is_told(roster: str, tmp_path: Path) -> None:
