@@ -9,7 +9,7 @@ import pytest
 from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import backends, labs
 
-collect_ignore = [] if "containerlab" in backends.HERE else ["test_external.py"]
+collect_ignore = [] if "containerlab" in backends.HERE else ["test_adopt.py", "test_external.py"]
 
 
 def pytest_report_header() -> str | None:

@@ -34,6 +34,7 @@ def undisturbed(path: Path, name: str, backend: str) -> Undisturbed:
     """Measure it; image and engine are there then, so that a moment falls into the lab's own start."""
     if backend != "netns":
         image.ensure(print)
+    labs.down(name)  # of a run that was cut off: what runs already is up at once
     up_s = _took_s("up", "--no-verify", "--backend", backend, str(path))
     return Undisturbed(up_s, _took_s("down", name))
 
