@@ -65,7 +65,9 @@ class KernelNeighbours:
                 self._damage(name, *(each.protocol for each in self._agent.neighbours(name)))
 
     def _judge(self, name: str, entry: Neighbour) -> None:
-        if any(not sound(entry, owed) for owed in self._agent.neighbours(name, entry.protocol)):
+        if not entry.state and entry.protocol in self._ports[name].broadcasts:
+            self._damage(name)
+        elif any(not sound(entry, owed) for owed in self._agent.neighbours(name, entry.protocol)):
             self._damage(name, entry.protocol)
 
     def _damage(self, name: str, *protocols: IpAddress) -> None:
@@ -82,6 +84,7 @@ class KernelNeighbours:
             link = find_link(self._netlink, name)
             if port is None or link is None or link.index != port.index or not link.up:
                 continue  # a link that comes back gets everything
+            port.let_broadcast_out()
             there = {each.protocol: each for each in read_neighbours(self._netlink, port.index)}
             owed = (each for protocol in protocols for each in self._agent.neighbours(name, protocol))
             missing = [each for each in owed if not sound(there.get(each.protocol), each)]

@@ -9,7 +9,7 @@ from dmvpn_lab.address import IpAddress
 from dmvpn_lab.errors import DmvpnLabError
 from dmvpn_lab.linux.gre import Gre, create_gre, retarget_gre
 from dmvpn_lab.linux.multicast import MulticastTap
-from dmvpn_lab.linux.neighbour import list_neighbours, put_broadcast
+from dmvpn_lab.linux.neighbour import broadcasts_of, list_neighbours, put_broadcast
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.nhrp_socket import NhrpSocket
 from dmvpn_lab.linux.route import reachable
@@ -38,6 +38,8 @@ class Port:
         """Protocol addresses that are mapped for good."""
         networks = [each.network for each in addresses if isinstance(each.network, IPv4Network)]
         self._subnet = networks[0] if networks else None
+        self.broadcasts = frozenset(broadcasts_of(self._subnet) if self._subnet is not None else ())
+        """Addresses that are no peer's, and have a neighbour of their own."""
         self._peers: set[IPv4Address] = set()
         self._with_inherited = False
         self.tap: MulticastTap | None = None

@@ -94,13 +94,15 @@ def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:
     Unaided the kernel has no outer destination for them, and their sender gets EINVAL
     (net/ipv4/ip_gre.c, `ipgre_header`). The entries are not PERMANENT: they map no peer.
     """
-    destinations = [LIMITED_BROADCAST]
-    if subnet.prefixlen < 31:
-        destinations.append(subnet.broadcast_address)
     body = NDMSG.pack(socket.AF_INET, index, NUD_NOARP, NTF_EXT_LEARNED, 0)
     lladdr = attribute(NDA_LLADDR, ALL_SYSTEMS.packed)
     return [Request(Kind.NEWNEIGH, PUT, body + attribute(NDA_DST, each.packed) + lladdr)
-            for each in destinations]  # fmt: skip
+            for each in broadcasts_of(subnet)]  # fmt: skip
+
+
+def broadcasts_of(subnet: IPv4Network) -> list[IPv4Address]:
+    """The broadcast addresses of a tunnel with that subnet."""
+    return [LIMITED_BROADCAST, *([subnet.broadcast_address] if subnet.prefixlen < 31 else [])]
 
 
 def delete_neighbour(index: int, protocol: IpAddress) -> Request:

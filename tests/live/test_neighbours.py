@@ -181,6 +181,20 @@ def test_a_neighbour_that_somebody_else_takes_or_spoils_is_put_back_at_once(
     assert router.log == ""
 
 
+def test_broadcasts_go_on_after_a_flush_of_everything(lab: World) -> None:
+    hub, spoke = lab.hub(), lab.spoke(1)
+    at_hub = hub.start()
+    spoke.start().wait("registered")
+    hub.netns.ip("neigh flush dev tunnel0 nud all")
+    at_hub.wait("neighbour-restored", protocol="10.0.0.11")
+    with capture(lab.isp, lab.lines()) as seen:
+        for destination in ("10.0.0.255", "255.255.255.255"):
+            hub.udp(destination)  # without the neighbour: Invalid argument
+        hub.ping("10.0.0.11")
+        ways = [each.way for each in seen.gre()]
+    assert ways.count((HUB_NBMA, "172.16.1.1")) >= 3
+
+
 def test_what_the_agent_lets_go_stays_away_when_all_are_flushed(lab: World) -> None:
     hub, line = lab.hub(), lab.spoke(1)
     at_hub = hub.start()

@@ -13,10 +13,11 @@ from dmvpn_lab.nhrp.constants import CieCode, ErrorCode
 TOP = Path(__file__).resolve().parents[3]
 ROWS = [line for line in (TOP / "docs/hardening.md").read_text().splitlines() if line.startswith("| ")]
 THREATS = [row for row in ROWS if "`test_" in row]
+COUNTED = [row for row in THREATS if row.count("|") == 5]
 
 
 def test_every_line_of_the_tables_names_a_test() -> None:
-    assert len(THREATS) == len(ROWS) - 2 >= 26  # two heads
+    assert len(THREATS) == len(ROWS) - 3 >= 32  # three heads
 
 
 def test_the_tests_that_it_names_exist() -> None:
@@ -26,7 +27,7 @@ def test_the_tests_that_it_names_exist() -> None:
     assert named - there == set()
 
 
-@pytest.mark.parametrize("row", THREATS, ids=lambda row: row.split("|")[1].strip())
+@pytest.mark.parametrize("row", COUNTED, ids=lambda row: row.split("|")[1].strip())
 def test_the_counters_that_it_names_exist(row: str) -> None:
     known = {value for name, value in vars(counters).items() if name.isupper() and isinstance(value, str)}
     known |= {counters.refused(code) for code in CieCode}
