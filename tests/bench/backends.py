@@ -44,11 +44,13 @@ class Size:
 
     backend: str
     spokes: int
+    number: int = 0
+    """Of several that run at once, from 1."""
 
     @property
     def lab(self) -> str:
         """A name of its own."""
-        return f"bench-{self.backend}-{self.spokes}"
+        return f"bench-{self.backend}-{self.spokes}{f'-{self.number}' if self.number else ''}"
 
     @property
     def group(self) -> str:
@@ -84,29 +86,31 @@ def overhead(count: int, found: Mapping[str, Sequence[Figure]], plain_s: Sequenc
         ratio = None if up_s is None else up_s / mean_s
         figures.append(Figure(f"{count} spokes", f"up on {name}, of that", ratio, "times", OVERHEAD_AT_MOST))
     for figure in figures:
-        _say(figure)
+        tell(figure)
     return figures
 
 
 def _plain(size: Size, folder: Path) -> float:
-    return plain.measure(planner.read(_write(size, folder)))
+    return plain.measure(planner.read(write(size, folder)))
 
 
 def _one(size: Size, folder: Path) -> list[Figure]:
-    with _up(size, _write(size, folder)) as (lab, started):
-        figures = [*started, *_memory(size, lab), *_verify(size, lab)]
-    for figure in figures:  # at once: a run that is cut off later has told what it had
-        _say(figure)
+    with _up(size, write(size, folder)) as (lab, started):
+        figures = [*started, *memory(size, lab), *_verify(size, lab)]
+    for figure in figures:
+        tell(figure)
     return figures
 
 
-def _write(size: Size, folder: Path) -> Path:
+def write(size: Size, folder: Path) -> Path:
+    """The file of a lab, in a folder."""
     path = folder / f"{size.lab}.yml"
     path.write_text(topology(size))
     return path
 
 
-def _say(figure: Figure) -> None:
+def tell(figure: Figure) -> None:
+    """Of a figure at once: a run that is cut off later has told what it had."""
     value = "-" if figure.value is None else f"{figure.value:.2f}"
     say(f"{figure.group}: {figure.name}: {value} {figure.unit} {figure.note}".rstrip())
 
@@ -160,7 +164,7 @@ def _verify(size: Size, lab: RunningLab) -> list[Figure]:
     return [*figures[:-1], Figure(size.group, "verify", seconds["all"], "s", note=note)]
 
 
-def _memory(size: Size, lab: RunningLab) -> list[Figure]:
+def memory(size: Size, lab: RunningLab) -> list[Figure]:
     """Proportional memory a node: its processes, and on containers what holds them."""
     states = asyncio.run(lab.backend.nodes(lab.plan.lab))
     kinds: dict[str, list[float]] = {"router": [], "host": []}

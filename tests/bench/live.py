@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.bench import (
     adjacency,
     backends,
+    many,
     memory,
     protected_start,
     protection,
@@ -28,7 +29,7 @@ from tests.bench import (
 from tests.bench.figures import Figure
 from tests.live import labs
 
-PARTS = ("registrations", "address-change", "adjacency", "deck", "protection", "recovery", "backends")
+PARTS = ("registrations", "address-change", "adjacency", "deck", "protection", "recovery", "backends", "labs")
 
 
 def main() -> int:
@@ -63,6 +64,8 @@ def measure(part: str, *, quick: bool) -> list[Figure]:
     if part == "recovery":
         with tempfile.TemporaryDirectory() as folder:
             return recovery.measure(Path(folder), 1 if quick else 3)
+    if part == "labs":
+        return many.measure(3, 10) if quick else many.measure()
     if part == "protection":
         return _protection(2 if quick else 7)
     return _deck()
