@@ -21,6 +21,8 @@ from dmvpn_lab.spec.plan_types import NodePlan, TunnelPlan
 DEADLINE_S = 30.0
 """A negotiation, its retransmissions, and one more try."""
 PINGS = 3
+AT_ONCE = 8
+"""Spokes that ping at the same time."""
 PATIENCE_S = 5.0
 """A capture may lag behind the packets so long."""
 FILTER = "ip proto 47 or ip proto 50 or udp port 4500"
@@ -66,10 +68,11 @@ class Encryption:
                 continue
             for spoke, hub in pairs:
                 yield await self._sas(lab, watch, spoke, hub)
-            seen = Seen()
+            seen, gate = Seen(), asyncio.Semaphore(AT_ONCE)
             async with capture(lab, seen):
-                for spoke, hub in pairs:
-                    yield await self._counters(lab, spoke, hub)
+                counted = await asyncio.gather(*(self._counters(lab, *pair, gate) for pair in pairs))
+                for result in counted:
+                    yield result
                 await seen.settled(PINGS * len(pairs))
             if lab.plan.isp is not None:
                 expected = "no GRE in clear, ESP instead"
@@ -90,12 +93,15 @@ class Encryption:
         expected = f"SAs with {hub[0].name}, the same at both ends"
         return await awaited(self.name, spoke[0].name, expected, observe, watch, DEADLINE_S)
 
-    async def _counters(self, lab: RunningLab, spoke: Member, hub: Member) -> CheckResult:
+    async def _counters(
+        self, lab: RunningLab, spoke: Member, hub: Member, gate: asyncio.Semaphore
+    ) -> CheckResult:
         """Ping the hub's tunnel address; each end must count the packets, in and out."""
-        before = await _counted(lab, spoke[0].name, hub[0].name)
-        address = str(hub[1].address.ip)
-        await lab.exec(spoke[0].name, "ping", "-n", "-c", str(PINGS), "-i", "0.2", "-W", "2", address)
-        after = await _counted(lab, spoke[0].name, hub[0].name)
+        async with gate:
+            before = await _counted(lab, spoke[0].name, hub[0].name)
+            address = str(hub[1].address.ip)
+            await lab.exec(spoke[0].name, "ping", "-n", "-c", str(PINGS), "-i", "0.2", "-W", "2", address)
+            after = await _counted(lab, spoke[0].name, hub[0].name)
         grown = [b - a for a, b in zip(before, after, strict=True)]
         observed = "spoke {} in, {} out; hub {} in, {} out".format(*grown)
         expected = f"{PINGS} pings to {hub[0].name} counted in ESP"
