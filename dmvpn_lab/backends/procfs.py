@@ -6,10 +6,11 @@ What the backends whose nodes run here have in common, whatever has started them
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dmvpn_lab.backends import child
 from dmvpn_lab.backends.base import ExecResult, Progress
@@ -55,8 +56,11 @@ def start_time(pid: int) -> int | None:
 
 
 async def put(pid: int, path: str, text: str) -> None:
-    """Write a file as a process sees it, whole or not at all."""
-    await asyncio.to_thread(_replace, Path(f"/proc/{pid}/root", path.lstrip("/")), text)
+    """Write a file as a process sees it, whole or not at all. Raises LabError."""
+    try:
+        await asyncio.to_thread(_replace, Path(f"/proc/{pid}/root"), PurePosixPath(path), text)
+    except OSError as error:
+        raise LabError(f"{path} cannot be written in the node: {error.strerror}") from error
 
 
 async def open_agent(node: str, pid: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -110,8 +114,18 @@ async def _all_live(pids: Mapping[str, int], last_words: LastWords) -> None:
             raise LabError(f"node {name} died while it started:\n{tail}") from None
 
 
-def _replace(target: Path, text: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(text)
-    temporary.replace(target)
+def _replace(root: Path, path: PurePosixPath, text: str) -> None:
+    """Through no symbolic link: it would lead to where it points to on this host. Raises OSError."""
+    with contextlib.ExitStack() as stack:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, folder)
+        for part in path.parent.parts[1:]:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, dir_fd=folder)
+            folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            stack.callback(os.close, folder)
+        temporary = f".{path.name}.part"
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        with open(file, "w", encoding="utf-8") as writer:
+            writer.write(text)
+        os.replace(temporary, path.name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -107,6 +107,19 @@ def test_a_file_that_is_put_is_there_whole(plain: PlainLab) -> None:
     assert run(plain, "one", "ls", "-A", "/etc/new").stdout == "place.conf\n"
 
 
+def test_a_symbolic_link_of_a_node_leads_nothing_that_is_put_to_this_host(
+    plain: PlainLab, tmp_path: Path
+) -> None:
+    start(plain)
+    (tmp_path / "mine").write_text("kept")
+    for link, target in (("/etc/folder", tmp_path), ("/etc/.file.part", tmp_path / "mine")):
+        assert run(plain, "one", "ln", "-s", str(target), link).exit_code == 0
+    for path in ("/etc/folder/mine", "/etc/file"):
+        with pytest.raises(LabError, match=f"^{path} cannot be written in the node: "):
+            asyncio.run(plain.backend.put(plain.plan.lab, "one", path, "overwritten"))
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
 def test_down_leaves_nothing_and_may_be_repeated(plain: PlainLab) -> None:
     start(plain)
     pids = [state.pid for state in asyncio.run(plain.backend.nodes(plain.plan.lab))]
