@@ -63,7 +63,9 @@ def capture(
         raise UsageError("a capture is no text for a terminal", hint="--output FILE, or pipe it to wireshark")
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {out.absolute().parent}", hint="make it, or name another file")
-    argv = ["timeout", "--preserve-status", "--signal=INT", str(duration)] if duration else []
+    # In the foreground: in a group of its own an interrupt would not reach it.
+    patience = ["timeout", "--foreground", "--preserve-status", "--signal=INT"]
+    argv = [*patience, str(duration)] if duration else []
     argv += ["tcpdump", "--immediate-mode", "-n", "-U", "-i", _interface(node, interface), "-w", "-"]
     argv += ["-c", str(count)] if count else []
     raise typer.Exit(_until_interrupted(running, name, argv, out))
