@@ -104,8 +104,16 @@ def strangers() -> frozenset[str]:
         with contextlib.suppress(OSError):
             words = command_line(process)
             if words and (process.joinpath("ns/net").readlink() != own or SHIM in words):
-                found.add(f"process {process.name} {words}")
+                found.update(named(int(process.name)))
     return frozenset(found)
+
+
+def named(pid: int) -> list[str]:
+    """How a process is told; nothing when it has ended."""
+    try:
+        return [f"process {pid} {command_line(Path(f'/proc/{pid}'))}"]
+    except OSError:
+        return []
 
 
 def programs() -> list[str]:
