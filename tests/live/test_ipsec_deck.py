@@ -18,6 +18,7 @@ def test_the_decks_transform_set_under_ikev1_protects_every_tunnel(dmvpn_labs: L
     with dmvpn_labs.running(str(path)) as lab:
         results = lab.verify()
         new_keys_are_silent(lab)
+    assert labs.left_behind(lab.name) == []
     pairs = [r.observed for r in results if r.name == "encryption" and "SA pair" in r.observed]
     assert pairs == ["IKEv1, 3DES_CBC/HMAC_SHA1_96, 1 SA pair"] * 2
 

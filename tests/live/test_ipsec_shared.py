@@ -23,6 +23,7 @@ def shared(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with dmvpn_labs.running(str(path)) as lab:
         lab.verify()
         yield lab
+    assert labs.left_behind(lab.name) == []
 
 
 def pairs(lab: LiveLab, node: str) -> list[tuple[str, str]]:
