@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dmvpn_lab.testing import Labs
 from tests.live import labs, matrix
 from tests.live.matrix import Combination
-from tests.live.test_eigrp import failures
 
 pytestmark = pytest.mark.live
 LIVE = [each for each in matrix.ALL if each.possible]
@@ -24,13 +24,13 @@ MARKED = [
 
 @pytest.mark.parametrize("combination", MARKED)
 def test_the_host_of_a_spoke_reaches_that_of_another_before_and_after_an_address_change(
-    tmp_path: Path, combination: Combination
+    dmvpn_labs: Labs, tmp_path: Path, combination: Combination
 ) -> None:
     path = tmp_path / "lab.yml"
     path.write_text(combination.topology())
-    with labs.running(path) as lab:
-        assert failures(lab) == []
-        steps, moved = lab.change("spoke-a")
-        assert [r for r in moved if not r.passed] == []
+    with dmvpn_labs.running(str(path)) as lab:
+        lab.verify()
+        steps = lab.address_change("spoke-a").steps
         print(combination.name, [(step.step, step.after_s) for step in steps])
-        assert failures(lab) == []
+        lab.verify()
+    assert labs.left_behind(lab.name) == []
