@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from ipaddress import IPv4Address
-from typing import Any
 
 import pytest
 
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
-from dmvpn_lab.running import watching
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import labs
-from tests.live.labs import Lab
 
 pytestmark = pytest.mark.live
 
@@ -27,11 +24,15 @@ s.sendto(bytes.fromhex("{data}"), ("tunnel0", 0x2001, 0, 0, socket.inet_aton("{h
 
 
 @pytest.fixture(scope="module", params=["certificates", "spoke-keys"])
-def bound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def bound(
+    request: pytest.FixtureRequest, dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveLab]:
     change = ("authentication: certificates", f"authentication: {request.param}")
     folder = tmp_path_factory.mktemp("identity")
-    with labs.running(labs.topology(folder, "ipsec-certificates", "test-identity", change)) as lab:
+    path = labs.topology(folder, "ipsec-certificates", "test-identity", change)
+    with dmvpn_labs.running(str(path)) as lab:
         yield lab
+    assert labs.left_behind(lab.name) == []
 
 
 def claim(protocol: str, nbma: str) -> bytes:
@@ -45,34 +46,28 @@ def claim(protocol: str, nbma: str) -> bytes:
     )  # fmt: skip
 
 
-def test_the_hub_knows_each_spoke_by_the_identity_that_it_proved(bound: Lab) -> None:
-    results = bound.verify()
-    assert [f"{r.name} {r.node}: {r.observed}" for r in results if not r.passed] == []
-    proved = {entry["nbma"]: entry["identity"] for entry in bound.query("hub", "ipsec")}
+def test_the_hub_knows_each_spoke_by_the_identity_that_it_proved(bound: LiveLab) -> None:
+    bound.verify()
+    proved = {entry["nbma"]: entry["identity"] for entry in bound.show("hub", "ipsec")}
     assert proved == {SPOKE_A: "spoke-a.test-identity.test", SPOKE_B: "spoke-b.test-identity.test"}
 
 
 @pytest.mark.parametrize("stolen", ["10.0.0.11", "10.0.0.77"])
 def test_a_spoke_that_claims_an_address_that_is_not_its_own_is_refused_counted_and_shown(
-    bound: Lab, stolen: str
+    bound: LiveLab, stolen: str
 ) -> None:
-    async def steal() -> dict[str, Any] | None:
-        async with watching(bound.running) as watch:
-            data = claim(stolen, SPOKE_B).hex()
-            await bound.running.must("spoke-b", "python3", "-c", SEND.format(data=data, hub=HUB))
-            return await watch.event(lambda e: e["event"] == "peer-refused" and e["node"] == "hub", 30.0)
-
-    before = bound.query("hub", "counters")["tunnel0"]
-    refused = asyncio.run(steal())
-    assert refused is not None
+    before = bound.show("hub", "counters")["tunnel0"]
+    data = claim(stolen, SPOKE_B).hex()
+    bound.must("spoke-b", "python3", "-c", SEND.format(data=data, hub=HUB))
+    refused = bound.wait_for_event("peer-refused", node="hub")
     assert (refused["protocol"], refused["nbma"], refused["code"]) == (stolen, SPOKE_B, 4)
     assert refused["identity"] == "spoke-b.test-identity.test"
-    after = bound.query("hub", "counters")["tunnel0"]
+    after = bound.show("hub", "counters")["tunnel0"]
     for name in ("identity-mismatch", "refused-code-4"):
         assert after[name] == before.get(name, 0) + 1
-    _, shown = bound.cli("show", "hub", "counters")
+    _, shown = labs.cli("show", "hub", "counters", "--lab", bound.name)
     assert "identity-mismatch" in shown
-    bindings = {entry["protocol"]: entry["nbma"] for entry in bound.query("hub", "nhrp")}
+    bindings = {entry["protocol"]: entry["nbma"] for entry in bound.show("hub", "nhrp")}
     assert bindings == {"10.0.0.11": SPOKE_A, "10.0.0.12": SPOKE_B}
-    answered = bound.query("spoke-b", "counters")["tunnel0"]
+    answered = bound.show("spoke-b", "counters")["tunnel0"]
     assert answered["received-registration-reply"] >= 2  # its own, and the refusal
