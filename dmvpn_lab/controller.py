@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -13,11 +14,11 @@ from pathlib import Path
 
 from dmvpn_lab import checks
 from dmvpn_lab.backends import NAMES, backend
-from dmvpn_lab.backends.base import NodeFiles
+from dmvpn_lab.backends.base import Backend, NodeFiles
 from dmvpn_lab.backends.containerlab import ContainerlabBackend
 from dmvpn_lab.backends.state import LabFolder, locked
 from dmvpn_lab.checks import CheckResult
-from dmvpn_lab.errors import UsageError
+from dmvpn_lab.errors import DmvpnLabError, UsageError
 from dmvpn_lab.render import containerlab
 from dmvpn_lab.render.files import files
 from dmvpn_lab.running import RunningLab, watching
@@ -29,6 +30,9 @@ from dmvpn_lab.spec.plan_types import Plan
 PACKAGE = Path(__file__).resolve().parent
 Progress = Callable[[str, str], None]
 FINGERPRINT = "fingerprint"
+CUT = ("ip", "link", "set", "group", "default", "down")
+"""All links of a node."""
+CUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ async def up(topology: str, backend_name: str, progress: Progress, only: Collect
         if here and running == wanted and await _whole(lab):
             return UpResult(lab, False, time.monotonic() - began)
         before = folder.read_json("backend") or backend_name
-        if await backend(before).down(plan.lab):
+        if await _end(backend(before), plan.lab):
             progress("restart", _why(running, wanted))
         await chosen.up(plan, rendered, progress)
         folder.write_plan(plan)
@@ -147,7 +151,20 @@ async def verify(lab: RunningLab) -> AsyncIterator[CheckResult]:
 async def down(lab: str) -> bool:
     """Remove a lab in whatever state it is; False when there was nothing."""
     with locked(lab):
-        return await backend(LabFolder(lab).read_json("backend") or "netns").down(lab)
+        return await _end(backend(LabFolder(lab).read_json("backend") or "netns"), lab)
+
+
+async def _end(chosen: Backend, lab: str) -> bool:
+    """Remove a lab. Where tunnels are protected the lines go first.
+
+    While a namespace ends the kernel takes its filters away before its tunnels, and what these still
+    have to say (that they leave a multicast group) would go out in clear.
+    """
+    plan = LabFolder(lab).plan()
+    if plan is not None and plan.isp is not None and any(cloud.ipsec for cloud in plan.clouds):
+        with contextlib.suppress(DmvpnLabError, OSError):  # of a lab that is half gone already
+            await chosen.exec(lab, plan.isp, CUT, timeout_s=CUT_S)
+    return await chosen.down(lab)
 
 
 async def _whole(lab: RunningLab) -> bool:
