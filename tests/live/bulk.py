@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.live.labs import Lab
+from dmvpn_lab.testing import LiveLab
 
 PORT = 7002
 NBMA_MTU = 1500
@@ -62,7 +62,7 @@ class Transfer:
 
 
 async def transfer(
-    lab: Lab,
+    lab: LiveLab,
     source: str,
     target: str,
     address: str,
@@ -73,10 +73,10 @@ async def transfer(
     marks = [str(octets * (number + 1) // (len(meanwhile) + 1)) for number in range(len(meanwhile))]
     server = ["python3", "-I", "-S", "-c", SERVER, str(PORT), str(SILENT_S), *marks]
     client = ["python3", "-I", "-S", "-c", CLIENT, address, str(PORT), str(SILENT_S), str(octets)]
-    async with lab.running.stream(target, server) as listener, asyncio.TaskGroup() as group:
+    async with lab.lab.stream(target, server) as listener, asyncio.TaskGroup() as group:
         assert listener.stdout is not None
         assert await listener.stdout.readline() == b"ready\n"
-        sending = group.create_task(lab.running.exec(source, *client, timeout_s=600.0))
+        sending = group.create_task(lab.lab.exec(source, *client, timeout_s=600.0))
         for mark, do in zip(marks, meanwhile, strict=True):
             assert await listener.stdout.readline() == mark.encode() + b"\n"
             await do()
@@ -88,7 +88,7 @@ async def transfer(
 
 
 @contextlib.contextmanager
-def widths_restored(lab: Lab) -> Iterator[None]:
+def widths_restored(lab: LiveLab) -> Iterator[None]:
     """Lines of the ISP may be made narrow in the block; after it they are not, and nobody remembers."""
     try:
         yield
@@ -96,22 +96,22 @@ def widths_restored(lab: Lab) -> Iterator[None]:
         for line in json.loads(lab.must("isp", "ip", "-json", "link")):
             if line["ifname"] != "lo":
                 lab.must("isp", "ip", "link", "set", line["ifname"], "mtu", str(NBMA_MTU))
-        for node in lab.running.plan.nodes:
+        for node in lab.plan.nodes:
             lab.must(node.name, "ip", "route", "flush", "cache")
 
 
-def narrow(lab: Lab, line: str, octets: int) -> Callable[[], Awaitable[None]]:
+def narrow(lab: LiveLab, line: str, octets: int) -> Callable[[], Awaitable[None]]:
     """What makes a line of the ISP take that much and no more, without a word to anybody."""
 
     async def do() -> None:
-        await lab.running.must("isp", "ip", "link", "set", line, "mtu", str(octets))
+        await lab.lab.must("isp", "ip", "link", "set", line, "mtu", str(octets))
 
     return do
 
 
-def counters(lab: Lab, name: str) -> dict[str, int]:
+def counters(lab: LiveLab, name: str) -> dict[str, int]:
     """One of the kernel's SNMP counters of each node."""
     return {
         node.name: int(lab.must(node.name, "nstat", "-azs", name).splitlines()[-1].split()[1])
-        for node in lab.running.plan.nodes
+        for node in lab.plan.nodes
     }

@@ -14,8 +14,8 @@ import pytest
 from dmvpn_lab.ipsec import connection
 from dmvpn_lab.ipsec.config import IpsecConfig
 from dmvpn_lab.render import credentials, pki
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import labs
-from tests.live.labs import Lab
 
 pytestmark = pytest.mark.live
 
@@ -39,22 +39,23 @@ for command, message in json.loads(sys.argv[1]):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("diagnose")
-    with labs.running(labs.topology(folder, "ipsec", "test-diagnose")) as made:
-        assert all(result.passed for result in made.verify())
+def lab(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveLab]:
+    path = labs.topology(tmp_path_factory.mktemp("diagnose"), "ipsec", "test-diagnose")
+    with dmvpn_labs.running(str(path)) as made:
+        made.verify()
         yield made
+    assert labs.left_behind("test-diagnose") == []
 
 
-def diagnose(lab: Lab) -> dict[str, dict[str, Any]]:
+def diagnose(lab: LiveLab) -> dict[str, dict[str, Any]]:
     """Spoke -> finding."""
-    code, out = lab.cli("diagnose", "--json")
+    code, out = labs.cli("diagnose", "--json", "--lab", lab.name)
     findings = {finding["spoke"]: finding for finding in json.loads(out)}
     assert (code == 0) == all(finding["link"] == "whole" for finding in findings.values())
     return findings
 
 
-def until(lab: Lab, spoke: str, link: str, evidence: str = "") -> dict[str, Any]:
+def until(lab: LiveLab, spoke: str, link: str, evidence: str = "") -> dict[str, Any]:
     """The finding of a spoke once it is that one; the daemons need a moment to see it."""
 
     def is_so(finding: dict[str, Any]) -> bool:
@@ -71,18 +72,18 @@ def wait_for(look: Callable[[], T], is_so: Callable[[T], bool]) -> T:
     return seen
 
 
-def charon(lab: Lab, node: str, *commands: tuple[str, dict[str, Any]]) -> None:
+def charon(lab: LiveLab, node: str, *commands: tuple[str, dict[str, Any]]) -> None:
     """VICI commands to a router's charon, behind its agent's back."""
     lab.must(node, "python3", "-c", VICI, json.dumps(commands))
 
 
-def test_a_whole_lab_is_said_to_be_whole(lab: Lab) -> None:
+def test_a_whole_lab_is_said_to_be_whole(lab: LiveLab) -> None:
     assert {spoke: finding["link"] for spoke, finding in diagnose(lab).items()} == {
         "spoke-a": "whole", "spoke-b": "whole",
     }  # fmt: skip
 
 
-def test_a_line_that_is_down_is_the_underlays_fault(lab: Lab) -> None:
+def test_a_line_that_is_down_is_the_underlays_fault(lab: LiveLab) -> None:
     lab.must("isp", "ip", "link", "set", "eth2", "down")
     try:
         finding = until(lab, "spoke-a", "underlay")
@@ -93,7 +94,7 @@ def test_a_line_that_is_down_is_the_underlays_fault(lab: Lab) -> None:
     until(lab, "spoke-a", "whole")
 
 
-def test_a_wrong_key_is_told_with_the_hubs_own_words(lab: Lab) -> None:
+def test_a_wrong_key_is_told_with_the_hubs_own_words(lab: LiveLab) -> None:
     end = ("terminate", {"ike": connection.name_of(None), "timeout": "-1"})
     charon(lab, "spoke-b", ("load-shared", {"id": "key-0", "type": "IKE", "data": "wrong", "owners": []}))
     charon(lab, "hub", end)
@@ -106,7 +107,7 @@ def test_a_wrong_key_is_told_with_the_hubs_own_words(lab: Lab) -> None:
     until(lab, "spoke-b", "whole")
 
 
-def test_transform_sets_that_differ_leave_ike_whole_and_the_sa_broken(lab: Lab) -> None:
+def test_transform_sets_that_differ_leave_ike_whole_and_the_sa_broken(lab: LiveLab) -> None:
     settings = json.loads(lab.must("hub", "cat", "/etc/dmvpn-lab/agent.json"))["ipsec"]
     right = hub_connection(settings["identity"], settings["proposals"], settings["esp_proposals"])
     wrong = hub_connection(settings["identity"], settings["proposals"], ["aes256-sha512"])
@@ -126,17 +127,18 @@ def hub_connection(identity: str, ike: list[str], esp: list[str]) -> dict[str, A
 
 
 @pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def certified(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveLab]:
     """A lab of certificates; each test leaves it whole."""
-    folder = tmp_path_factory.mktemp("expired")
-    with labs.running(labs.topology(folder, "ipsec-certificates", "test-expired")) as made:
+    path = labs.topology(tmp_path_factory.mktemp("expired"), "ipsec-certificates", "test-expired")
+    with dmvpn_labs.running(str(path)) as made:
         until(made, "spoke-a", "whole")
         yield made
+    assert labs.left_behind("test-expired") == []
 
 
-def enrol(lab: Lab, node: str, end: datetime = pki.END) -> None:
+def enrol(lab: LiveLab, node: str, end: datetime = pki.END) -> None:
     """Give a router a certificate that is valid until then, as its administrator does: in its file."""
-    plan = lab.running.plan
+    plan = lab.plan
     ca = pki.authority(credentials.seed(plan, "ca"), f"{plan.lab} lab CA")
     seed = credentials.seed(plan, f"certificate/{node}")
     made = pki.certificate(ca, seed, f"{node}.{plan.lab}.test", end=end)
@@ -144,16 +146,16 @@ def enrol(lab: Lab, node: str, end: datetime = pki.END) -> None:
     lab.must(node, "python3", "-c", script, credentials.CERTIFICATE, pki.pem(made.certificate))
 
 
-def restart_charon(lab: Lab, node: str) -> None:
+def restart_charon(lab: LiveLab, node: str) -> None:
     lab.must(node, "sh", "-c", "kill -9 $(cat /run/charon.pid)")
 
 
-def spis(lab: Lab, node: str) -> set[str]:
-    return {entry["spi_in"] for entry in lab.query(node, "ipsec")}
+def spis(lab: LiveLab, node: str) -> set[str]:
+    return {entry["spi_in"] for entry in lab.show(node, "ipsec")}
 
 
 def test_a_certificate_that_has_expired_is_told_and_a_renewed_one_taken_at_the_next_try(
-    certified: Lab,
+    certified: LiveLab,
 ) -> None:
     enrol(certified, "spoke-a", datetime(2021, 1, 1, tzinfo=UTC))
     restart_charon(certified, "spoke-a")
@@ -166,7 +168,7 @@ def test_a_certificate_that_has_expired_is_told_and_a_renewed_one_taken_at_the_n
 
 @pytest.mark.parametrize("node", ["spoke-a", pytest.param("hub", marks=pytest.mark.long)])
 def test_a_certificate_that_expires_under_a_running_sa_is_warned_of_and_then_refused(
-    certified: Lab, node: str
+    certified: LiveLab, node: str
 ) -> None:
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=LIFETIME_S)
     before = spis(certified, "spoke-a")
@@ -190,6 +192,6 @@ def test_a_certificate_that_expires_under_a_running_sa_is_warned_of_and_then_ref
     assert until(certified, "spoke-a", "whole")["warning"] == ""
 
 
-def reauthenticate(lab: Lab, node: str) -> None:
+def reauthenticate(lab: LiveLab, node: str) -> None:
     """End a router's IKE SAs: the agent begins anew at once, and both ends must prove who they are."""
     charon(lab, node, ("terminate", {"ike": connection.name_of(IPv4Address(HUB)), "timeout": "-1"}))

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from dmvpn_lab.checks import CheckResult
-from dmvpn_lab.checks.encryption import Encryption
-from dmvpn_lab.running import watching
+from dmvpn_lab.running import Event
+from dmvpn_lab.testing import CheckFailed, Labs, LiveLab
 from tests.live import labs
-from tests.live.labs import Lab
 from tests.live.line_watch import ESP, GRE, LineWatch, line_watch
-from tests.live.test_diagnose import until
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
 
 NAME = "test-nat-conflict"
 SPOKES = ("spoke-a", "spoke-b")
+PATIENCE_S = 90.0
 PUBLIC = "172.17.0.254"
 """The ISP's address on the hub's line, by which it masquerades spokes."""
 NAT = """
@@ -40,42 +38,46 @@ def lines() -> Iterator[LineWatch]:
 
 
 @pytest.fixture(scope="module")
-def lab(lines: LineWatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(lines: LineWatch, dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveLab]:
     path = labs.topology(tmp_path_factory.mktemp("nat"), "ipsec", NAME)
-    with labs.running(path) as made:
+    with dmvpn_labs.running(str(path)) as made:
         assert lines.opened.is_set()
-        assert [r.observed for r in encryption(made) if not r.passed] == []
+        made.check("encryption")
         made.must("isp", "nft", NAT)
         for spoke in SPOKES:  # SAs of before do not pass the NAT, so they end
             made.must(spoke, "swanctl", "--terminate", "--ike", "peer-172.17.0.1", "--force")
         yield made
+    assert labs.left_behind(NAME) == []
 
 
-def encryption(lab: Lab) -> list[CheckResult]:
-    """The one check; the others do not know of this NAT, which no topology has."""
+def diagnosed(lab: LiveLab) -> dict[str, Any]:
+    """The finding of spoke A, which has to be this conflict."""
+    code, said = labs.cli("diagnose", "--json", "--lab", lab.name)
+    findings: dict[str, dict[str, Any]] = {each["spoke"]: each for each in json.loads(said)}
+    finding = findings["spoke-a"]
+    assert (finding["link"], code != 0) == ("SA", True), finding
+    assert "behind one address" in finding["evidence"], finding
+    return finding
 
-    async def collect() -> list[CheckResult]:
-        async with watching(lab.running) as watch:
-            return [result async for result in Encryption().run(lab.running, watch)]
 
-    return asyncio.run(collect())
+def told(lab: LiveLab) -> list[Event]:
+    """The hub's events of a conflict, those of before the test too; two SAs have to stay for a while."""
+    return [event for event in lab.run(lab.lab.past("hub")) if event["event"] == "ipsec-conflict"]
 
 
-def test_two_spokes_behind_one_address_are_told_and_named(lab: Lab) -> None:
-    finding = until(lab, "spoke-a", "SA", "behind one address")
+def test_two_spokes_behind_one_address_are_told_and_named(lab: LiveLab) -> None:
+    finding = lab.wait_for(lambda: diagnosed(lab), PATIENCE_S)
     for spoke in SPOKES:
         assert f"{spoke}.{NAME}.test" in finding["evidence"]
-    code, said = lab.cli("events", "--json")
-    assert code == 0
-    conflicts = [e for e in map(json.loads, said.splitlines()) if e["event"] == "ipsec-conflict"]
-    assert conflicts
+    conflicts = lab.wait_for(lambda: told(lab), PATIENCE_S, what="an event of the conflict")
     assert conflicts[-1]["nbma"] == PUBLIC
     assert conflicts[-1]["identities"] == [f"{spoke}.{NAME}.test" for spoke in SPOKES]
-    red = [r for r in encryption(lab) if not r.passed]
-    assert any("behind one address" in r.observed for r in red), red
+    with pytest.raises(CheckFailed) as red:  # the other checks do not know of this NAT
+        lab.check("encryption")
+    assert any("behind one address" in r.observed for r in red.value.results), red.value
 
 
-def test_nothing_was_in_clear_behind_the_nat_either(lab: Lab, lines: LineWatch) -> None:
+def test_nothing_was_in_clear_behind_the_nat_either(lab: LiveLab, lines: LineWatch) -> None:
     assert lines.lost == 0
     assert [packet for packet in lines.packets if packet.protocol == GRE] == []
     assert any(packet.protocol == ESP for packet in lines.packets)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import labs
-from tests.live.labs import Lab
 from tests.live.line_watch import ESP, LineWatch, line_watch
 from tests.live.test_phase_3 import FAR, hops, shortcuts, until
 
@@ -37,31 +37,34 @@ def lines() -> Iterator[LineWatch]:
 
 
 @pytest.fixture(scope="module")
-def lab(lines: LineWatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(lines: LineWatch, dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveLab]:
     path = labs.topology(tmp_path_factory.mktemp("phase-3"), "ipsec-phase-3", NAME, BRIEF)
-    with labs.running(path) as made:
+    with dmvpn_labs.running(str(path)) as made:
         assert lines.opened.is_set()
-        assert [f"{r.name} {r.node}: {r.observed}" for r in made.verify() if not r.passed] == []
+        made.verify()
         yield made
+    assert labs.left_behind(NAME) == []
 
 
-def peers(lab: Lab, node: str) -> list[str]:
+def peers(lab: LiveLab, node: str) -> list[str]:
     """The other ends of a router's SAs."""
-    return sorted(entry["nbma"] for entry in lab.query(node, "ipsec"))
+    return sorted(entry["nbma"] for entry in lab.show(node, "ipsec"))
 
 
-def until_peers(lab: Lab, node: str, wanted: list[str]) -> None:
+def until_peers(lab: LiveLab, node: str, wanted: list[str]) -> None:
     """Wait until a router has SAs with these peers, and no other."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (seen := peers(lab, node)) != wanted:
-        assert time.monotonic() < deadline, seen
-        time.sleep(0.2)
+
+    def are_those() -> bool:
+        assert (seen := peers(lab, node)) == wanted, seen
+        return True
+
+    lab.wait_for(are_those, PATIENCE_S)
 
 
-def alone(lab: Lab) -> None:
+def alone(lab: LiveLab) -> None:
     """Both spokes forget each other, and have SAs with the hub only."""
     for node in ("spoke-a", "spoke-b"):
-        lab.query(node, "clear")
+        lab.run(lab.lab.query(node, "clear"))
     for spoke in ("spoke-a", "spoke-b"):
         until_peers(lab, spoke, [HUB])
 
@@ -74,7 +77,7 @@ def replies(said: str) -> tuple[int, int]:
 
 
 def test_a_shortcut_gets_an_sa_pair_of_its_own_and_no_packet_is_lost_meanwhile(
-    lab: Lab, lines: LineWatch
+    lab: LiveLab, lines: LineWatch
 ) -> None:
     alone(lab)
     began = time.time()
@@ -88,21 +91,19 @@ def test_a_shortcut_gets_an_sa_pair_of_its_own_and_no_packet_is_lost_meanwhile(
     assert next(p.at for p in met if p.is_ike) < next(p.at for p in met if p.protocol == ESP)
 
 
-def test_when_both_begin_at_once_there_is_one_pair(lab: Lab) -> None:
+def test_when_both_begin_at_once_there_is_one_pair(lab: LiveLab) -> None:
     alone(lab)
 
     async def both() -> list[str]:
         pings = (("host-1", FAR), ("host-2", NEAR))
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(
-                    lab.running.must(host, "ping", "-n", "-c", "60", "-i", "0.2", "-W", "5", to)
-                )
+                group.create_task(lab.lab.must(host, "ping", "-n", "-c", "60", "-i", "0.2", "-W", "5", to))
                 for host, to in pings
             ]
         return [task.result() for task in tasks]
 
-    assert [replies(said) for said in asyncio.run(both())] == [(60, 60), (60, 60)]
+    assert [replies(said) for said in lab.run(both())] == [(60, 60), (60, 60)]
     until(lab, "spoke-a", DIRECT)
     until(lab, "spoke-b", {"192.168.1.0/24": "10.0.0.11"})
     until_peers(lab, "spoke-a", sorted([HUB, SPOKE_B]))
@@ -111,7 +112,7 @@ def test_when_both_begin_at_once_there_is_one_pair(lab: Lab) -> None:
     assert sum("ESTABLISHED" in line for line in listed.splitlines()) == 2, listed
 
 
-def test_a_shortcut_whose_sa_is_lost_goes_by_the_hub_until_there_is_another(lab: Lab) -> None:
+def test_a_shortcut_whose_sa_is_lost_goes_by_the_hub_until_there_is_another(lab: LiveLab) -> None:
     lab.must("host-1", "ping", "-n", "-c", "20", "-i", "0.2", FAR)
     until(lab, "spoke-a", DIRECT)
     until_peers(lab, "spoke-a", sorted([HUB, SPOKE_B]))
@@ -120,15 +121,15 @@ def test_a_shortcut_whose_sa_is_lost_goes_by_the_hub_until_there_is_another(lab:
     async def meanwhile() -> str:
         async with asyncio.TaskGroup() as group:
             ping = group.create_task(
-                lab.running.must("host-1", "ping", "-n", "-c", "100", "-i", "0.1", "-W", "5", FAR)
+                lab.lab.must("host-1", "ping", "-n", "-c", "100", "-i", "0.1", "-W", "5", FAR)
             )
             await asyncio.sleep(2)
-            listed = await lab.running.must("spoke-b", "swanctl", "--list-sas")
+            listed = await lab.lab.must("spoke-b", "swanctl", "--list-sas")
             (number,) = IKE.findall(listed)
-            await lab.running.must("spoke-b", "swanctl", "--terminate", "--ike-id", number)
+            await lab.lab.must("spoke-b", "swanctl", "--terminate", "--ike-id", number)
         return ping.result()
 
-    sent, received = replies(asyncio.run(meanwhile()))
+    sent, received = replies(lab.run(meanwhile()))
     print(f"{sent - received} of {sent} pings lost, ten in a second")
     assert sent - received < 30
     until_peers(lab, "spoke-a", sorted([HUB, SPOKE_B]))
@@ -136,13 +137,13 @@ def test_a_shortcut_whose_sa_is_lost_goes_by_the_hub_until_there_is_another(lab:
     assert hops(lab) == ["192.168.1.1", "10.0.0.12", FAR]
 
 
-def spis(lab: Lab) -> set[str]:
+def spis(lab: LiveLab) -> set[str]:
     """Of spoke A's SAs with spoke B."""
-    entries: list[dict[str, Any]] = lab.query("spoke-a", "ipsec")
+    entries: list[dict[str, Any]] = lab.show("spoke-a", "ipsec")
     return {entry["spi_in"] for entry in entries if entry["nbma"] == SPOKE_B}
 
 
-def test_a_shortcut_that_nobody_uses_ends_with_its_sa(lab: Lab) -> None:
+def test_a_shortcut_that_nobody_uses_ends_with_its_sa(lab: LiveLab) -> None:
     lab.must("host-1", "ping", "-n", "-c", "12", FAR)
     until(lab, "spoke-a", DIRECT)
     for spoke in ("spoke-a", "spoke-b"):
@@ -150,7 +151,7 @@ def test_a_shortcut_that_nobody_uses_ends_with_its_sa(lab: Lab) -> None:
         assert shortcuts(lab, spoke) == {}
 
 
-def test_nothing_was_in_clear_between_the_spokes(lab: Lab, lines: LineWatch) -> None:
+def test_nothing_was_in_clear_between_the_spokes(lab: LiveLab, lines: LineWatch) -> None:
     assert lines.lost == 0
     assert lines.cleartext() == []
     assert any(p.protocol == ESP and p.source == SPOKE_A and p.destination == SPOKE_B for p in lines.packets)

@@ -6,7 +6,6 @@ packet that does not fit: to the router, which tells the sender of what is in it
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from dataclasses import dataclass
 import pytest
 
 from dmvpn_lab.spec import transform
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import bulk, labs
 from tests.live.bulk import Transfer
-from tests.live.labs import Lab
 from tests.live.line_watch import ESP, LineWatch, line_watch
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
@@ -39,7 +38,7 @@ DEAF = (
 class Narrow:
     """A lab, and everything on its lines."""
 
-    lab: Lab
+    lab: LiveLab
     lines: LineWatch
 
     def told(self) -> int:
@@ -48,11 +47,12 @@ class Narrow:
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Narrow]:
+def narrow(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Narrow]:
     path = labs.topology(tmp_path_factory.mktemp("narrow"), "ipsec", NAME)
-    with line_watch(NAME) as lines, labs.running(path) as lab:
-        assert [f"{r.name} {r.node}: {r.observed}" for r in lab.verify() if not r.passed] == []
+    with line_watch(NAME) as lines, dmvpn_labs.running(str(path)) as lab:
+        lab.verify()
         yield Narrow(lab, lines)
+    assert labs.left_behind(NAME) == []
 
 
 def send(narrow: Narrow) -> Transfer:
@@ -62,7 +62,7 @@ def send(narrow: Narrow) -> Transfer:
     refused = bulk.counters(narrow.lab, "IpFragFails")["isp"]
     timeouts = bulk.counters(narrow.lab, "TcpExtTCPTimeouts")["host-1"]
     with bulk.widths_restored(narrow.lab):
-        done = asyncio.run(bulk.transfer(narrow.lab, "host-1", "host-2", "192.168.2.2", OCTETS, steps))
+        done = narrow.lab.run(bulk.transfer(narrow.lab, "host-1", "host-2", "192.168.2.2", OCTETS, steps))
         refused = bulk.counters(narrow.lab, "IpFragFails")["isp"] - refused
         timeouts = bulk.counters(narrow.lab, "TcpExtTCPTimeouts")["host-1"] - timeouts
         assert bulk.counters(narrow.lab, "IpFragCreates") == pieces
@@ -101,7 +101,7 @@ def test_no_packet_came_too_late_for_the_replay_window(narrow: Narrow) -> None:
 
 
 @contextlib.contextmanager
-def deaf(lab: Lab) -> Iterator[None]:
+def deaf(lab: LiveLab) -> Iterator[None]:
     """An ISP that keeps to itself what does not fit, and a sender that looks for it (RFC 4821)."""
     lab.must("isp", "nft", DEAF)
     lab.must("host-1", "sysctl", "-w", "net.ipv4.tcp_mtu_probing=1")
