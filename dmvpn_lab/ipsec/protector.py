@@ -28,8 +28,8 @@ SUSPICION_S = 0.05
 """A state that vanished from the kernel so long without charon's word was taken by somebody else."""
 REAP_S = 15.0
 """States of an earlier charon may carry their peers' traffic so long; then they are deleted."""
-CALL_BACK_S = 30.0
-"""A charon that restarts calls peers back that left in so many seconds before: it may have sent them."""
+CALL_BACK_S, COME_S = 30.0, 1.5
+"""A charon that restarts calls peers back that left so shortly before, and do not come in so long."""
 DEFER_S = 1.0
 """Of two ends that may both begin, the one with the higher address lets the other begin for so long."""
 SETTLE_S = 0.5
@@ -76,6 +76,7 @@ class Protector:
         """charon answers and has our connections."""
         self._secured: dict[tuple[IPv4Address, IPv4Address], str] = {}
         self._left: dict[IPv4Address, tuple[str, float]] = {}
+        self._left_due: float | None = None
         """Peers that had come by themselves and were lost: identity, and when."""
         self._stale: frozenset[StateId] = frozenset()
         self._reap_due: float | None = None
@@ -141,6 +142,7 @@ class Protector:
         self._suspects = {}
         self._linger = Linger()
         self._established = set()
+        self._left_due = None
         for wish in self._wishes.values():
             wish.due = None
 
@@ -242,7 +244,7 @@ class Protector:
         due = [*self._suspects.values(), *self._conflicts.values()]
         due += [each.due for each in self._settling.values()]
         due += [wish.due for wish in self._wishes.values() if wish.due is not None]
-        due += [at for at in (self._reap_due, self._linger.deadline()) if at is not None]
+        due += [at for at in (self._reap_due, self._left_due, self._linger.deadline()) if at is not None]
         return min(due, default=None)
 
     def tick(self, now: float) -> list[Action]:
@@ -262,6 +264,8 @@ class Protector:
                 actions.append(Tell("ipsec-conflict", {"nbma": str(peer), "identities": identities}))
         if self._reap_due is not None and self._reap_due <= now:
             actions += self._reap(None)
+        if self._left_due is not None and self._left_due <= now:
+            actions += self._call_left(now)
         if asked := self._linger.look(now) | self._settle_look(now):
             actions.append(Count(asked))
         return actions
@@ -286,17 +290,23 @@ class Protector:
     def _call_back(self, now: float) -> list[Action]:
         """Initiate to the peers that came by themselves to an earlier charon.
 
-        They would notice by DPD only that their IKE SA is nobody's any more, or go on asking a
-        charon that ended in the middle of its answer.
+        They would notice by DPD only that their IKE SA is nobody's any more. Who was told that it ended
+        comes by itself; if both ends began, charon's `unique` could end either pair.
         """
-        if self.local is None:
-            return []
+        self._left_due = now + COME_S if self._left else None
+        return self._call({peer: who for (local, peer), who in self._secured.items() if local == self.local})
+
+    def _call_left(self, now: float) -> list[Action]:
+        """And those that did not come: they go on asking a charon that ended in the middle of its answer."""
         known = {peer: who for peer, (who, at) in self._left.items() if now - at < CALL_BACK_S}
-        known |= {peer: who for (local, peer), who in self._secured.items() if local == self.local}
-        self._left = {}
+        self._left, self._left_due = {}, None
+        return self._call(known)
+
+    def _call(self, known: Mapping[IPv4Address, str]) -> list[Action]:
+        """Initiate to peers of these identities that are not there."""
         actions: list[Action] = []
         for peer, identity in sorted(known.items()):
-            if peer not in self._wishes and not self._with(peer):
+            if self.local is not None and peer not in self._wishes and not self._with(peer):
                 load = connection.connection(self._config, self.local, peer, identity)
                 actions += [Ask("load-conn", load), Ask("initiate", connection.initiate(peer))]
         return actions
@@ -317,10 +327,7 @@ class Protector:
         return [unload]
 
     def _one_pair(self, child: ChildSa) -> list[Action]:
-        """Both ends began at once: the pair stays that the first of the two identities began.
-
-        Each end knows that without a word, and who began the other pair ends it.
-        """
+        """Both ends began at once: the first identity's pair stays, and who began the other one ends it."""
         pairs = [each for each in self._with(child.peer) if each.identity == child.identity]
         if len({each.initiated for each in pairs}) < 2 or self._config.identity < child.identity:
             return []

@@ -13,6 +13,7 @@ from dmvpn_lab.ipsec.config import IpsecConfig, Secret
 from dmvpn_lab.ipsec.linger import LINGER_S
 from dmvpn_lab.ipsec.protector import (
     CALL_BACK_S,
+    COME_S,
     CONFLICT_S,
     DEFER_S,
     PATIENCE_S,
@@ -246,16 +247,19 @@ def test_states_of_an_earlier_charon_whose_peer_does_not_come_back_go_after_a_wh
     assert PeerLost(HUB, SPOKE) in actions
 
 
-def test_a_charon_that_starts_again_calls_back_who_was_there_and_who_left_just_before() -> None:
+def test_a_charon_that_starts_again_calls_back_who_was_there_and_who_left_and_does_not_come() -> None:
     made = hub()
     made.child_up(coming(1, SPOKE, "a"), 1.0)
     made.child_up(coming(2, MOVED, "b"), 1.0)
     made.child_down(2, 90.0)
     made.disconnected()
     asked = [a for a in made.connected((), frozenset(), 91.0) if isinstance(a, Ask)]
-    assert [a.command for a in asked] == [
-        "load-shared", "load-conn", "load-conn", "initiate", "load-conn", "initiate",
-    ]  # fmt: skip
+    assert [a.command for a in asked] == ["load-shared", "load-conn", "load-conn", "initiate"]
+    assert made.deadline() == 91.0 + COME_S
+    assert commands(made.tick(91.0)) == []
+    asked += [a for a in made.tick(91.0 + COME_S) if isinstance(a, Ask)]
+    assert [a.command for a in asked[4:]] == ["load-conn", "initiate"]
+    assert commands(made.tick(95.0)) == []
     called = {name: each["remote"]["id"] for a in asked if a.command == "load-conn"
               for name, each in a.message.items()}  # fmt: skip
     assert called == {"anybody": "%any", "peer-172.16.1.1": "a", "peer-172.16.1.77": "b"}
@@ -267,6 +271,17 @@ def test_a_peer_that_left_long_ago_is_not_called_back() -> None:
     made.child_down(2, 2.0)
     made.disconnected()
     assert "initiate" not in commands(made.connected((), frozenset(), 2.0 + CALL_BACK_S))
+    assert commands(made.tick(2.0 + CALL_BACK_S + COME_S)) == []
+
+
+def test_a_peer_that_left_and_comes_by_itself_is_not_called_back() -> None:
+    made = hub()
+    made.child_up(coming(2, MOVED, "b"), 1.0)
+    made.child_down(2, 90.0)
+    made.disconnected()
+    made.connected((), frozenset(), 91.0)
+    made.child_up(coming(3, MOVED, "b"), 91.5)
+    assert commands(made.tick(91.0 + COME_S)) == []
 
 
 def test_what_charon_has_when_the_agent_comes_is_taken_over() -> None:
