@@ -28,10 +28,10 @@ COMMANDS = {
 
 
 def save(live: LiveLab, folder: Path) -> list[str]:
-    """Write everything; returns in words what could not be had."""
+    """Write everything; returns in words what could not be had. Raises UsageError for a lab that is down."""
+    lines = [json.dumps(event) for event in live.observer.events()]
     captures = folder / "captures"
     captures.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(event) for event in live.observer.events()]
     (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
     if live.observer.capture is not None:
         live.observer.capture.write(captures)

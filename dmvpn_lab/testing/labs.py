@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dmvpn_lab import controller
-from dmvpn_lab.errors import DmvpnLabError, HostError
+from dmvpn_lab.errors import DmvpnLabError, HostError, UsageError
 from dmvpn_lab.host import can_run_labs
 from dmvpn_lab.scenario import load
 from dmvpn_lab.scenario.timeline import Timeline
@@ -101,7 +101,10 @@ class Labs:
         """Write what there is to know of every lab; what could not be had, in words."""
         problems = []
         for lab in self.up():
-            problems += artefacts.save(lab, folder if len(self._up) == 1 else folder / lab.name)
+            try:
+                problems += artefacts.save(lab, folder if len(self._up) == 1 else folder / lab.name)
+            except UsageError as error:  # the test took it down itself
+                problems.append(str(error))
         return problems
 
     def close(self) -> list[str]:

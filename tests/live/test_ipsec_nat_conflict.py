@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -12,12 +10,12 @@ from dmvpn_lab.running import Event
 from dmvpn_lab.testing import CheckFailed, Labs, LiveLab
 from tests.live import labs
 from tests.live.line_watch import ESP, GRE, LineWatch, line_watch
+from tests.live.test_diagnose import PATIENCE_S, until
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
 
 NAME = "test-nat-conflict"
 SPOKES = ("spoke-a", "spoke-b")
-PATIENCE_S = 90.0
 PUBLIC = "172.17.0.254"
 """The ISP's address on the hub's line, by which it masquerades spokes."""
 NAT = """
@@ -50,23 +48,13 @@ def lab(lines: LineWatch, dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFac
     assert labs.left_behind(NAME) == []
 
 
-def diagnosed(lab: LiveLab) -> dict[str, Any]:
-    """The finding of spoke A, which has to be this conflict."""
-    code, said = labs.cli("diagnose", "--json", "--lab", lab.name)
-    findings: dict[str, dict[str, Any]] = {each["spoke"]: each for each in json.loads(said)}
-    finding = findings["spoke-a"]
-    assert (finding["link"], code != 0) == ("SA", True), finding
-    assert "behind one address" in finding["evidence"], finding
-    return finding
-
-
 def told(lab: LiveLab) -> list[Event]:
     """The hub's events of a conflict, those of before the test too; two SAs have to stay for a while."""
     return [event for event in lab.run(lab.lab.past("hub")) if event["event"] == "ipsec-conflict"]
 
 
 def test_two_spokes_behind_one_address_are_told_and_named(lab: LiveLab) -> None:
-    finding = lab.wait_for(lambda: diagnosed(lab), PATIENCE_S)
+    finding = until(lab, "spoke-a", "SA", "behind one address")
     for spoke in SPOKES:
         assert f"{spoke}.{NAME}.test" in finding["evidence"]
     conflicts = lab.wait_for(lambda: told(lab), PATIENCE_S, what="an event of the conflict")

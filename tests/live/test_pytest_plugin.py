@@ -25,6 +25,11 @@ SUITE = """
     def test_that_breaks_a_node(dmvpn_lab):
         dmvpn_lab.exec("host-1", "kill", "-TERM", "1")
         dmvpn_lab.wait_for(lambda: not dmvpn_lab.whole())
+
+    def test_that_takes_its_lab_down_and_fails(dmvpn_labs):
+        lab = dmvpn_labs.get()
+        lab.down()
+        assert lab.name == "something else"
 """
 
 
@@ -45,8 +50,9 @@ def suite(pytester: pytest.Pytester) -> pytest.RunResult:
 def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_there_is_to_know(
     suite: pytest.RunResult, pytester: pytest.Pytester
 ) -> None:
-    suite.assert_outcomes(passed=2, failed=1)
-    (folder,) = (pytester.path / "left").iterdir()
+    suite.assert_outcomes(passed=2, failed=2)
+    folder, without_a_lab = sorted((pytester.path / "left").iterdir())
+    assert [path.name for path in without_a_lab.iterdir()] == ["failure.txt"]
     assert "something else" in (folder / "failure.txt").read_text()
     _events_tell_the_move(folder)
     _captures_hold_the_registration(folder)
@@ -54,7 +60,9 @@ def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_th
     assert "172.16.1.77" in {entry["nbma"] for entry in cache}
     assert "agent.log" in (folder / "logs/hub.log").read_text()
     cases = ElementTree.parse(pytester.path / "junit.xml").findall(".//property")
-    assert [(each.get("name"), each.get("value")) for each in cases] == [("dmvpn-lab-artefacts", str(folder))]
+    assert [(each.get("name"), each.get("value")) for each in cases] == [
+        ("dmvpn-lab-artefacts", str(left)) for left in (folder, without_a_lab)
+    ]
     assert "phase-1" not in running_labs()
 
 
