@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dmvpn_lab.errors import HostError
+from dmvpn_lab.errors import HostError, UsageError
 
 QEMU = "qemu-system-x86_64"
 SNAPSHOT = "warm"
@@ -44,15 +44,22 @@ class Hardware:
 def hardware(accelerator: str) -> Hardware:
     """What to give the machine on this host: two processors, and 4 GiB or half of the memory.
 
-    DMVPN_LAB_MACHINE_MIB names another amount of memory.
+    DMVPN_LAB_MACHINE_MIB names another amount of memory. Raises UsageError when that is none.
     """
     total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
     return Hardware(
         accelerator=accelerator,
         cpus=max(1, min(2, os.cpu_count() or 1)),
-        memory_mib=int(os.environ.get(MEMORY) or min(4096, total_mib // 2)),
+        memory_mib=_wished_mib() or min(4096, total_mib // 2),
         version=version(),
     )
+
+
+def _wished_mib() -> int | None:
+    wish = os.environ.get(MEMORY, "")
+    if wish and not (wish.isascii() and wish.isdigit() and int(wish) > 0):
+        raise UsageError(f"{MEMORY}={wish}: no amount of memory", hint="a number of MiB, such as 2048")
+    return int(wish) if wish else None
 
 
 def version() -> str:

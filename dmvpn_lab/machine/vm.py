@@ -69,7 +69,7 @@ def ensure(progress: Progress) -> Running:
         if running is not None:
             if running.current and ping(running.port, running.token, 20.0):
                 return running
-            _require_empty(running)
+            _require_idle(running)
             progress(
                 "the machine is started anew: "
                 + ("it does not answer" if running.current else "its recipe has changed")
@@ -87,9 +87,10 @@ def ensure(progress: Progress) -> Running:
     )
 
 
-def _require_empty(running: Running) -> None:
-    """What must not end with it: the labs of another version's machine (UsageError), commands at work in
-    a machine that is too busy to answer (HostError)."""
+def _require_idle(running: Running) -> None:
+    """Raises HostError when commands run in a machine that is too busy to answer, UsageError when one of
+    another version has labs: they would end with it.
+    """
     if running.current and commands_run():
         raise HostError(
             "the machine does not answer, and commands run in it",

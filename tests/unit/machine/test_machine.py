@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dmvpn_lab.errors import HostError
+from dmvpn_lab.errors import HostError, UsageError
 from dmvpn_lab.machine import paths, qemu, vm
 from dmvpn_lab.machine.build import image_name
 from dmvpn_lab.machine.qemu import Hardware, Monitor
@@ -306,3 +306,10 @@ def test_a_machine_that_is_too_busy_to_answer_is_not_ended_under_a_command() -> 
         assert not paths.commands_run()  # a lock ends with its holder
         assert vm.stop()
         assert vm.find() is None
+
+
+@pytest.mark.parametrize("wish", ["much", "-1", "0", "1.5"])
+def test_an_amount_of_memory_that_is_none_is_told(wish: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(qemu.MEMORY, wish)
+    with pytest.raises(UsageError, match=f"^DMVPN_LAB_MACHINE_MIB={wish}: no amount of memory"):
+        qemu.hardware("tcg")
