@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from dmvpn_lab.classroom.gate import Gate, with_headers
 from dmvpn_lab.classroom.news import News
 from dmvpn_lab.classroom.roster import Roster
 from dmvpn_lab.classroom.seat import Seat
-from dmvpn_lab.errors import EXIT_OK, DmvpnLabError, HostError, UsageError
-from dmvpn_lab.watch.browser import SHUT_DOWN_S, signals
+from dmvpn_lab.errors import EXIT_OK, DmvpnLabError
+from dmvpn_lab.serving import serving, signals
 from dmvpn_lab.workshop.load import Loaded
 
 PAGE = Path(__file__).parent / "page"
@@ -78,7 +77,7 @@ class Classroom:
         self, address: str, port: int, tls: ssl.SSLContext | None, ready: Callable[[str], None]
     ) -> int:
         """Serve until a signal, then end every lab; the exit code. Raises UsageError and HostError."""
-        async with _serving(self.application(), address, port, tls) as url:
+        async with serving(self.application(), address, port, tls) as url:
             await self._end_all()  # what a server that was killed has left
             try:
                 async with self._group as group:
@@ -265,22 +264,3 @@ def _file(folder: Path) -> Handler:
         return web.Response(text=path.read_text(encoding="utf-8"), content_type=KINDS[path.suffix])
 
     return answer
-
-
-@contextlib.asynccontextmanager
-async def _serving(
-    application: web.Application, address: str, port: int, tls: ssl.SSLContext | None
-) -> AsyncIterator[str]:
-    """Listen; the address of the first page."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUT_DOWN_S)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, address, port, ssl_context=tls).start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise UsageError(f"port {port} is in use", hint="--port N; 0 takes any") from None
-            raise HostError(f"{address} port {port}: {error.strerror}", hint="--address, --port") from error
-        yield f"{'https' if tls else 'http'}://{address}:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()

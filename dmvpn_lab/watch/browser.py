@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from dmvpn_lab.errors import EXIT_OK, HostError, UsageError
+from dmvpn_lab.errors import EXIT_OK
+from dmvpn_lab.serving import serving, signals
 from dmvpn_lab.watch import picture, tables
 from dmvpn_lab.watch.frame import Frame
 from dmvpn_lab.watch.source import Seen, Source
@@ -30,7 +29,6 @@ PORT = 8790
 HOSTS = frozenset({"127.0.0.1", "localhost"})
 BACKLOG = 200
 """Messages that a page may be behind; then it is dropped, and begins anew by itself."""
-SHUT_DOWN_S = 1.0
 PAGE = Path(__file__).parent / "page"
 FILES = {"/": ("index.html", "text/html"), "/watch.js": ("watch.js", "text/javascript"),
          "/watch.css": ("watch.css", "text/css")}  # fmt: skip
@@ -72,7 +70,7 @@ class Browser:
 
         `ready` is called with the page's address once the first frame is there.
         """
-        async with _serving(self.application(), port) as address, asyncio.TaskGroup() as group:
+        async with serving(self.application(), ADDRESS, port) as address, asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(address, ready))
             with signals(self.end):
                 await self._end.wait()
@@ -198,35 +196,3 @@ def _file(name: str, kind: str) -> Handler:
         return web.Response(text=text, content_type=kind)
 
     return answer
-
-
-@contextlib.asynccontextmanager
-async def _serving(application: web.Application, port: int) -> AsyncIterator[str]:
-    """Listen; the page's address. Raises UsageError when the port is taken, HostError without the right."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUT_DOWN_S)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, ADDRESS, port)
-        try:
-            await site.start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise UsageError(f"port {port} is in use", hint="--port N; 0 takes any") from None
-            raise HostError(f"port {port}: {error.strerror}", hint="--port N, from 1024 on") from error
-        yield f"http://{ADDRESS}:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.contextmanager
-def signals(end: Callable[[], None]) -> Iterator[None]:
-    """In this block a signal to end calls `end`."""
-    loop = asyncio.get_running_loop()
-    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in caught:
-        loop.add_signal_handler(number, end)
-    try:
-        yield
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
