@@ -16,6 +16,14 @@ QEMU = "qemu-system-x86_64"
 SNAPSHOT = "warm"
 GUEST = "10.0.2.15:4545"
 MEMORY = "DMVPN_LAB_MACHINE_MIB"
+COUNTING = "DMVPN_LAB_MACHINE_COUNTING"
+"""Set by the bench: the machine is an `icount` one."""
+ACCELERATORS = {
+    "kvm": ("-accel", "kvm"),
+    "tcg": ("-accel", "tcg,thread=multi,tb-size=512"),
+    "icount": ("-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=0,sleep=off"),
+}
+"""Each with its options. An instruction of `icount` is a nanosecond; idle time is skipped."""
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny"
 """What QEMU itself may not do once it runs: start programs, gain rights."""
 
@@ -25,7 +33,7 @@ class Hardware:
     """What a saved state must be resumed with, or not at all."""
 
     accelerator: str
-    """`kvm` or `tcg`."""
+    """`kvm`, `tcg`, or `icount`: one emulated processor whose clock counts its instructions."""
     cpus: int
     memory_mib: int
     version: str
@@ -49,7 +57,7 @@ def hardware(accelerator: str) -> Hardware:
     total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
     return Hardware(
         accelerator=accelerator,
-        cpus=max(1, min(2, os.cpu_count() or 1)),
+        cpus=1 if accelerator == "icount" else max(1, min(2, os.cpu_count() or 1)),
         memory_mib=_wished_mib() or min(4096, total_mib // 2),
         version=version(),
     )
@@ -76,9 +84,8 @@ def command_line(
     port: int, token: str, *, resume: bool,
 ) -> list[str]:  # fmt: skip
     """The argv of one machine. `port` is the host's TCP port that leads to the resident."""
-    accelerator = "kvm" if hw.accelerator == "kvm" else "tcg,thread=multi,tb-size=512"
     argv = [
-        QEMU, "-name", "dmvpn-lab", "-machine", "q35", "-accel", accelerator,
+        QEMU, "-name", "dmvpn-lab", "-machine", "q35", *ACCELERATORS[hw.accelerator],
         "-cpu", hw.cpu_model, "-smp", str(hw.cpus), "-m", str(hw.memory_mib),
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd"),

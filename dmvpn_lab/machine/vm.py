@@ -226,6 +226,8 @@ def _end(running: Running) -> None:
 
 def _accelerators() -> tuple[str, ...]:
     """What to try, best first. KVM is tried once: on some hosts it is there and hangs."""
+    if os.environ.get(qemu.COUNTING):
+        return ("icount",)
     if not os.access("/dev/kvm", os.R_OK | os.W_OK) or _text(_kvm_verdict()) == _kvm_key(False):
         return ("tcg",)
     return ("kvm", "tcg")

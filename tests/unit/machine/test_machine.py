@@ -272,6 +272,19 @@ def test_without_kvm_the_machine_is_emulated(monkeypatch: pytest.MonkeyPatch) ->
     assert vm._accelerators() == ("tcg",)
 
 
+def test_a_machine_that_counts_instructions_is_emulated_on_one_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    monkeypatch.setattr(qemu, "version", lambda: "QEMU 1")
+    monkeypatch.setenv(qemu.COUNTING, "1")
+    assert vm._accelerators() == ("icount",)
+    assert qemu.hardware("icount").cpus == 1
+    argv = qemu.command_line(replace(HARDWARE, accelerator="icount"), Path("/i"), Path("/d"), Path("qmp"),
+                             Path("/log"), 5000, "secret", resume=False)  # fmt: skip
+    assert argv[argv.index("-icount") + 1] == "shift=0,sleep=off"
+
+
 HOLD = """
 import sys, time
 from dmvpn_lab.machine.paths import command_runs
