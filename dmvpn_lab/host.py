@@ -70,7 +70,7 @@ def facts() -> list[Fact]:
     programs = {**BUILD_PROGRAMS, **(NATIVE_PROGRAMS if native else MACHINE_PROGRAMS)}
     found += [_program(name, package, why) for name, (package, why) in programs.items()]
     if not native:
-        found += [_kvm(), _architecture()]
+        found += [_sandbox(), _kvm(), _architecture()]
     return [*found, _room()]
 
 
@@ -157,6 +157,16 @@ def _overlay() -> Fact:
 def _program(name: str, package: str, why: str) -> Fact:
     path = _which(name)
     return Fact(name, path is not None, path or f"missing: {why}", f"apt-get install {package}")
+
+
+def _sandbox() -> Fact:
+    from dmvpn_lab.errors import HostError
+    from dmvpn_lab.machine import qemu
+
+    try:
+        return Fact("QEMU's sandbox", True, qemu.version())
+    except HostError as error:
+        return Fact("QEMU's sandbox", False, str(error), error.hint)
 
 
 def _kvm() -> Fact:

@@ -62,8 +62,9 @@ async def _lines(child: Process, say: Callable[[str], None]) -> None:
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             say(line[:LINE].decode(errors="replace"))
+        rest = rest[:LINE]
     if rest:
-        say(rest[:LINE].decode(errors="replace"))
+        say(rest.decode(errors="replace"))
 
 
 async def _end(child: Process) -> None:

@@ -19,6 +19,7 @@ from dmvpn_lab.errors import EXIT_CHECK_FAILED, EXIT_OK, DmvpnLabError, LabError
 from dmvpn_lab.workshop import progress
 from dmvpn_lab.workshop.load import Loaded
 
+BEGINS = "beginning"
 LOG = 200
 """Lines that are kept."""
 TEXT_LIMIT = 64 * 1024
@@ -110,15 +111,30 @@ class Seat:
             self._say(why)
             await self.end()
 
-    async def work(self, what: Coroutine[Any, Any, None]) -> None:
-        """One of the above; what goes wrong is said to the learner."""
-        self._work = asyncio.current_task()
+    def begin(self, group: asyncio.TaskGroup, what: Coroutine[Any, Any, None], *, starts: bool) -> None:
+        """Let one of the above go on by itself; what goes wrong is said to the learner.
+
+        It is begun when this returns: who looks next finds the seat at it, and the machine's place taken.
+        """
+        ran, self.doing, self.running = self.running, BEGINS, self.running or starts
+        self._work = group.create_task(self._carry_out(what))
+        self._work.add_done_callback(lambda work: self._end_work(work, what, ran))
+
+    async def _carry_out(self, what: Coroutine[Any, Any, None]) -> None:
         try:
             await what
         except (DmvpnLabError, OSError) as error:
             self._say(str(error))
-        finally:
-            self._work = None
+
+    def _end_work(self, work: asyncio.Task[None], what: Coroutine[Any, Any, None], ran: bool) -> None:
+        """What was refused, or cancelled before its first step, has changed nothing."""
+        what.close()
+        if self._work is not work:  # the next has begun
+            return
+        self._work = None
+        if self.doing == BEGINS:
+            self.doing, self.running = None, ran
+            self._news.tell()
 
     def cancel(self) -> None:
         """Interrupt what is going on."""
@@ -234,7 +250,7 @@ class Seat:
     @contextlib.contextmanager
     def _busy(self, what: str, *, remakes: bool = True) -> Iterator[None]:
         """What the seat is at, for the length of a block. Raises UsageError when it is at something."""
-        if self.doing is not None:
+        if self.doing not in (None, BEGINS):
             raise UsageError(f"not now: {self.doing}")
         self.doing, self._remade = what, remakes
         self.touch()

@@ -181,7 +181,7 @@ class Classroom:
             work.close()
             what = f"not now: {seat.doing}" if seat.doing else f"{self._running()} labs run, as many as may"
             raise web.HTTPConflict(text=f"{what}\n")
-        self._group.create_task(seat.work(work))
+        seat.begin(self._group, work, starts=starts)
         return web.Response(status=202)
 
     def _running(self) -> int:

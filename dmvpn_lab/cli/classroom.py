@@ -21,9 +21,8 @@ from dmvpn_lab.classroom.passwords import Passwords
 from dmvpn_lab.classroom.roster import Roster
 from dmvpn_lab.cli import output
 from dmvpn_lab.errors import HostError, UsageError
-from dmvpn_lab.machine import vm
+from dmvpn_lab.machine import qemu, vm
 from dmvpn_lab.machine.paths import machine_paths
-from dmvpn_lab.machine.qemu import QEMU
 from dmvpn_lab.workshop import load, progress, shelf
 
 app = typer.Typer(
@@ -158,11 +157,7 @@ def _require_machines() -> None:
     """Raises HostError where no virtual machine can be started."""
     if os.geteuid() != 0:
         raise HostError("labs need root", hint="run the same command with sudo")
-    if shutil.which(QEMU) is None:
-        raise HostError(
-            f"{QEMU} is not installed, and each learner gets a machine",
-            hint="apt-get install qemu-system-x86 qemu-utils e2fsprogs",
-        )
+    qemu.version()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from dmvpn_lab.errors import UsageError
@@ -45,10 +46,11 @@ def manifest(module: str | None, argv: Sequence[str], cwd: Path) -> Manifest:
 
 
 def outputs(module: str | None, argv: Sequence[str], cwd: Path) -> list[str]:
-    """The files named on the command line of one of our commands, which it may write."""
+    """The files that one of our commands may write: those that its options name."""
     if module is None:
         return []
-    named = _named(module, argv, cwd)
+    options = [word for before, word in pairwise(argv) if before.startswith("-") or word.startswith("-")]
+    named = _named(module, [*argv[:1], *options], cwd)
     return [str(path) for path in named if os.path.isdir(path.parent) and not os.path.isdir(path)]
 
 
@@ -78,14 +80,17 @@ def pack(paths: Sequence[str]) -> bytes:
 def unpack(data: bytes, below: Path | None, expected: Sequence[str], sent: Manifest) -> list[str]:
     """Write what the command wrote: the `expected` files, and what is not hidden `below` a folder.
 
-    A file that was `sent` and has been changed here since is kept; returns those.
+    A file that was `sent` and has been changed here since is kept; returns those. What is larger when it
+    is unpacked is not unpacked: that is neither a compressed archive nor a file with holes.
+    Raises tarfile.TarError.
     """
     kept = []
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
         for member in archive:
             path = Path("/") / member.name
             allowed = str(path) in expected or (below is not None and _below(path, below))
-            source = archive.extractfile(member) if allowed and member.isfile() else None
+            plain = member.isfile() and member.size <= len(data)
+            source = archive.extractfile(member) if allowed and plain else None
             if source is None:
                 continue
             content = source.read()

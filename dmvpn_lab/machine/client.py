@@ -14,13 +14,14 @@ import shutil
 import signal
 import socket
 import sys
+import tarfile
 import termios
 import time
 import tty
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import bundle, wire
@@ -30,6 +31,10 @@ from dmvpn_lab.machine.wire import Kind
 PASSED_ON = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CI")
 LABS = "/run/dmvpn-lab/labs"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+T = TypeVar("T")
+OUTPUT = (Kind.STDOUT, Kind.STDERR, Kind.EXIT)
+LISTED = 1 << 16
+"""Octets of the names of labs."""
 
 
 def ping(port: int, token: str, timeout_s: float) -> bool:
@@ -37,7 +42,7 @@ def ping(port: int, token: str, timeout_s: float) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
             wire.send_json(connection, Kind.HELLO, {**_greeting(token), "module": None, "argv": []})
-            return wire.receive_frame(connection) is not None
+            return wire.receive_frame(connection, _largest(Kind.EXIT)) is not None
     except (OSError, wire.WireError):
         return False
 
@@ -49,15 +54,17 @@ def labs_in(port: int, token: str, timeout_s: float = 20.0) -> list[str]:
         "module": None, "argv": ["ls", LABS], "path": [], "cwd": "/run", "directories": [LABS],
         "below": None, "outputs": [], "env": {}, "tty": False, "winsize": (24, 80), "files": {},
     }  # fmt: skip
-    listed = b""
+    listed, largest = b"", _largest(*OUTPUT) | {Kind.NEED: wire.WORDS}
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
             wire.send_json(connection, Kind.HELLO, hello)
-            while (frame := wire.receive_frame(connection)) is not None and frame[0] is not Kind.EXIT:
+            while (frame := wire.receive_frame(connection, largest)) and frame[0] is not Kind.EXIT:
                 if frame[0] is Kind.NEED:
                     wire.send_frame(connection, Kind.FILES, bundle.pack([]))
                 elif frame[0] is Kind.STDOUT:
                     listed += frame[1]
+                if len(listed) > LISTED:
+                    return []
     except (OSError, wire.WireError):
         return []
     return listed.decode().split()
@@ -91,19 +98,44 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
         connection.settimeout(None)
         try:
             wire.send_json(connection, Kind.HELLO, hello)
-            answer = wire.receive_frame(connection)
-            if answer is None or answer[0] is not Kind.NEED:
-                raise HostError("the machine does not answer", hint="run 'dmvpn-lab machine stop'")
-            wanted = [path for path in json.loads(answer[1]) if path in manifest]
-            wire.send_frame(connection, Kind.FILES, bundle.pack(wanted))
+            wire.send_frame(connection, Kind.FILES, bundle.pack(_wanted(connection, manifest)))
             # Who works at a terminal types to programs; Ctrl-C to a command of ours is a signal, as here.
             keys = not interactive or module is None or argv[0] in bundle.IN_A_NODE
             with _terminal(interactive and keys):
                 return _relay(connection, Writable(below, outputs, manifest), interactive, keys)
+        except wire.UnexpectedError as error:
+            raise HostError(
+                f"the machine sent what it should not: {error}", hint="'dmvpn-lab machine stop' ends it"
+            ) from error
         except (wire.WireError, ConnectionError) as error:
             raise HostError(
                 f"the machine went away: {error}", hint="the next command starts it again"
             ) from error
+
+
+def _largest(*kinds: Kind) -> dict[Kind, int]:
+    """The frames that are awaited: what a machine sends must not fill this host's memory."""
+    return {kind: wire.LARGEST[kind] for kind in kinds}
+
+
+def _wanted(connection: socket.socket, manifest: bundle.Manifest) -> list[str]:
+    """Which of the files that it was told of the machine lacks."""
+    all_of_them = json.dumps(list(manifest)).encode()
+    answer = wire.receive_frame(connection, {Kind.NEED: len(all_of_them)})
+    if answer is None:
+        raise HostError("the machine does not answer", hint="run 'dmvpn-lab machine stop'")
+    return [path for path in _told(answer[1], list) if path in manifest]
+
+
+def _told(body: bytes, kind: type[T]) -> T:
+    """What JSON of the machine says. Raises UnexpectedError."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise wire.UnexpectedError(f"no JSON: {error}") from None
+    if not isinstance(told, kind):
+        raise wire.UnexpectedError(f"{kind.__name__} was awaited, not {type(told).__name__}")
+    return told
 
 
 def _greeting(token: str) -> dict[str, Any]:
@@ -120,10 +152,36 @@ class Writable:
     sent: bundle.Manifest
     """What travelled: if it was changed here meanwhile it is kept."""
 
+    def largest(self) -> dict[Kind, int]:
+        """The frames that may come while the command runs: files only where it may write some."""
+        return _largest(*OUTPUT, *([Kind.WRITTEN] if self.below or self.outputs else []))
+
     def take(self, written: bytes) -> None:
-        """Write what came back; say what was kept."""
-        for path in bundle.unpack(written, self.below, self.outputs, self.sent):
+        """Write what came back; say what was kept. Raises UnexpectedError."""
+        try:
+            kept = bundle.unpack(written, self.below, self.outputs, self.sent)
+        except tarfile.TarError as error:
+            raise wire.UnexpectedError(f"no archive: {error}") from None
+        for path in kept:
             _write(2, f"dmvpn-lab: {path} was changed here meanwhile: kept as it is\n".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    signals: int
+    """How many of those that were passed on it got."""
+
+    @classmethod
+    def of(cls, body: bytes) -> Ended:
+        """What the resident says of it. Raises UnexpectedError."""
+        told = _told(body, dict)
+        match told.get("code"), told.get("signals"):
+            case (int(code), int(signals)) if code >= 0 <= signals:
+                return cls(code, signals)
+        raise wire.UnexpectedError(f"no end of a command: {told}")
 
 
 def _relay(connection: socket.socket, writable: Writable, interactive: bool, keys: bool) -> int:
@@ -137,7 +195,7 @@ def _relay(connection: socket.socket, writable: Writable, interactive: bool, key
     with waker_r, waker_w:
         with _signals(waker_w, interactive):
             watched: list[Any] = [connection, waker_r, *([sys.stdin.fileno()] if keys else [])]
-            ended: dict[str, int] | None = None
+            ended: Ended | None = None
             while ended is None:
                 ready, _, _ = select.select(watched, [], [])
                 if waker_r in ready:
@@ -149,14 +207,14 @@ def _relay(connection: socket.socket, writable: Writable, interactive: bool, key
                         watched.remove(sys.stdin.fileno())
                 if connection in ready:
                     ended = _from_machine(connection, writable)
-        for number in (*passed[ended["signals"] :], *_unread(waker_r)):
+        for number in (*passed[ended.signals :], *_unread(waker_r)):
             signal.raise_signal(number)
-    return ended["code"]
+    return ended.code
 
 
-def _from_machine(connection: socket.socket, writable: Writable) -> dict[str, int] | None:
+def _from_machine(connection: socket.socket, writable: Writable) -> Ended | None:
     """Take one frame; what the resident says of a command that has ended."""
-    frame = wire.receive_frame(connection)
+    frame = wire.receive_frame(connection, writable.largest())
     if frame is None:
         raise wire.WireError("no exit code came")
     kind, body = frame
@@ -168,8 +226,7 @@ def _from_machine(connection: socket.socket, writable: Writable) -> dict[str, in
     elif kind is Kind.WRITTEN:
         writable.take(body)
     elif kind is Kind.EXIT:
-        facts: dict[str, int] = json.loads(body)
-        return facts
+        return Ended.of(body)
     return None
 
 

@@ -61,6 +61,11 @@ class MachinePaths:
         return self.folder / "console.log"
 
     @property
+    def log(self) -> Path:
+        """What QEMU itself said."""
+        return self.folder / "qemu.log"
+
+    @property
     def commands(self) -> Path:
         """Locked, shared, by every command while it runs in the machine."""
         return self.folder / "commands.lock"

@@ -26,6 +26,7 @@ ACCELERATORS = {
 """Each with its options. An instruction of `icount` is a nanosecond; idle time is skipped."""
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny"
 """What QEMU itself may not do once it runs: start programs, gain rights."""
+INSTALL = "apt-get install qemu-system-x86 qemu-utils e2fsprogs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,20 @@ def _wished_mib() -> int | None:
 
 
 def version() -> str:
-    """QEMU's version line. Raises HostError when it is not installed."""
+    """QEMU's version line. Raises HostError when it is not installed, or was built without its sandbox.
+
+    QEMU reads its words in order: one that knows no sandbox ends before it tells its version.
+    """
+    argv = [QEMU, "-sandbox", SANDBOX, "--version"]
     try:
-        done = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True)
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        raise HostError(f"{QEMU} is not installed", hint="run 'make setup'") from None
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise HostError(f"{QEMU} is not installed", hint=INSTALL) from None
+    if done.returncode != 0:
+        raise HostError(
+            f"{QEMU} cannot be kept from starting programs: {done.stderr.strip()}",
+            hint=f"a QEMU that was built with seccomp, such as Debian's: {INSTALL}",
+        )
     return done.stdout.splitlines()[0]
 
 

@@ -75,15 +75,16 @@ def ensure(progress: Progress) -> Running:
                 + ("it does not answer" if running.current else "its recipe has changed")
             )
             _end(running)
+        qemu.version()  # a QEMU that will not do is told before the image is made
         image = machine_image(progress)
         for accelerator in _accelerators():
             started = _start(accelerator, image, progress)
             if started is not None:
                 return started
-    console = machine_paths().console
+    said = (_text(machine_paths().log) or "").strip().splitlines()
     raise HostError(
-        "the machine did not start",
-        hint=f"its console is in {console}; 'dmvpn-lab machine rm' makes a new one",
+        f"the machine did not start{f': {said[-1]}' if said else ''}",
+        hint=f"its console is in {machine_paths().console}; 'dmvpn-lab machine rm' makes a new one",
     )
 
 
@@ -166,7 +167,7 @@ def _launch(
         hw, image, paths.disk, Path(paths.monitor.name), paths.console, port, token, resume=resume
     )
     paths.monitor.unlink(missing_ok=True)
-    with open(paths.folder / "qemu.log", "wb") as log:
+    with open(paths.log, "wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             cwd=paths.folder, start_new_session=True,

@@ -21,11 +21,16 @@ import enum
 import json
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 HEADER = struct.Struct("!cI")
-LIMIT = 256 * 1024 * 1024
-"""Octets in one frame at the most."""
+FILES_LIMIT = 256 * 1024 * 1024
+"""Octets of files in one frame at the most, and of the words that announce them."""
+PIECE = 1 << 16
+"""Octets of a command's input or output in one frame at the most."""
+WORDS = 1 << 12
+"""Octets of JSON about a command at the most."""
 
 
 class Kind(bytes, enum.Enum):
@@ -43,8 +48,20 @@ class Kind(bytes, enum.Enum):
     EXIT = b"X"
 
 
+LARGEST: Mapping[Kind, int] = {
+    Kind.HELLO: FILES_LIMIT, Kind.NEED: FILES_LIMIT, Kind.FILES: FILES_LIMIT, Kind.WRITTEN: FILES_LIMIT,
+    Kind.STDIN: PIECE, Kind.STDOUT: PIECE, Kind.STDERR: PIECE,
+    Kind.SIGNAL: WORDS, Kind.WINSIZE: WORDS, Kind.EXIT: WORDS,
+}  # fmt: skip
+"""Octets in one frame of a kind at the most, for one who takes them all."""
+
+
 class WireError(Exception):
     """The other end closed in the middle of a frame, or sent something that is no frame."""
+
+
+class UnexpectedError(WireError):
+    """The other end sent what is no frame, or none that it should send."""
 
 
 def encode_frame(kind: Kind, body: bytes) -> bytes:
@@ -62,8 +79,14 @@ def send_json(connection: socket.socket, kind: Kind, body: Any) -> None:
     send_frame(connection, kind, json.dumps(body).encode())
 
 
-def receive_frame(connection: socket.socket) -> tuple[Kind, bytes] | None:
-    """The next frame; None at an orderly end. Raises WireError."""
+def receive_frame(
+    connection: socket.socket, largest: Mapping[Kind, int] = LARGEST
+) -> tuple[Kind, bytes] | None:
+    """The next frame; None at an orderly end.
+
+    `largest` has the kinds that are awaited: another one, or a larger one, is refused before its body is
+    received. Raises WireError.
+    """
     header = _receive_exactly(connection, HEADER.size, at_start=True)
     if header is None:
         return None
@@ -71,9 +94,11 @@ def receive_frame(connection: socket.socket) -> tuple[Kind, bytes] | None:
     try:
         kind = Kind(code)
     except ValueError:
-        raise WireError(f"no frame begins with {code!r}") from None
-    if length > LIMIT:
-        raise WireError(f"a frame of {length} octets is over the limit of {LIMIT}")
+        raise UnexpectedError(f"no frame begins with {code!r}") from None
+    if kind not in largest:
+        raise UnexpectedError(f"a frame of kind {kind.name}, which nobody awaits")
+    if length > largest[kind]:
+        raise UnexpectedError(f"a {kind.name} frame of {length} octets; {largest[kind]} are the most")
     body = _receive_exactly(connection, length, at_start=False)
     assert body is not None
     return kind, body

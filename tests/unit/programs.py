@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,15 @@ def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
         print(f"\ndeselected: {len(left_out)} tests that need {name}")
+
+
+def qemu_without_seccomp(folder: Path) -> None:
+    """Put a QEMU there that says and does what one does that was built without its sandbox."""
+    program = folder / "qemu-system-x86_64"
+    program.write_text("""#!/bin/sh
+for word; do case $word in
+    -sandbox) echo "$0: -sandbox $2: -sandbox support is not enabled in this QEMU binary" >&2; exit 1 ;;
+    --version) echo "QEMU emulator version 7.2.22"; exit 0 ;;
+esac; done
+""")
+    program.chmod(0o755)

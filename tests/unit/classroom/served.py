@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import aiohttp
@@ -50,8 +52,10 @@ if words[0] == "up":
 class Desk(Machine):
     """Not a machine: a program on this host."""
 
+    program: str = LAB
+
     def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-c", LAB, *words]
+        return [sys.executable, "-c", self.program, *words]
 
 
 @functools.cache
@@ -88,9 +92,12 @@ class Served:
 
 
 def serving(
-    folder: Path, test: Callable[[Served], Awaitable[None]], tls: ssl.SSLContext | None = None
+    folder: Path,
+    test: Callable[[Served], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
+    program: str = LAB,
 ) -> int:
-    """Run a test beside a server; its exit code."""
+    """Run a test beside a server whose commands are a program; its exit code."""
 
     async def inside() -> int:
         passwords, news = Passwords(folder / "passwords.json"), News()
@@ -99,7 +106,9 @@ def serving(
         seats = {}
         for name in PEOPLE.learners:
             (folder / name).mkdir()
-            seats[name] = Seat(name, Desk(f"class-unit-{name}", folder / name, 1024), workshops, news)
+            seats[name] = Seat(
+                name, Desk(f"class-unit-{name}", folder / name, 1024, program), workshops, news
+            )
         room = Classroom(PEOPLE, Gate(PEOPLE, passwords, tls=tls is not None), seats, workshops, news)
         ready = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as group:
@@ -112,3 +121,38 @@ def serving(
 
     with mock.patch.object(passwords_module, "COST", 16):  # else each login costs 50 ms and more
         return asyncio.run(inside())
+
+
+async def told(browser: aiohttp.ClientSession, path: str, wanted: Callable[[Any], bool]) -> Any:
+    """The first thing told on a stream that is as wanted."""
+    seen = None
+    async with asyncio.timeout(PATIENCE_S), browser.get(path) as answer:
+        while line := await answer.content.readline():
+            if line.startswith(b"data: "):
+                seen = json.loads(line[6:])
+                if wanted(seen):
+                    return seen
+    raise AssertionError(seen)
+
+
+async def post(browser: aiohttp.ClientSession, path: str, **fields: str) -> tuple[int, str]:
+    async with browser.post(path, data=fields) as answer:
+        return answer.status, await answer.text()
+
+
+async def started(served: Served, name: str) -> aiohttp.ClientSession:
+    """A learner whose workshop runs."""
+    browser = await served.log_in(name)
+    assert (await post(browser, "/do/start", workshop=WORKSHOP))[0] == 202
+    await told(browser, "/state", lambda state: state["terminals"])
+    return browser
+
+
+async def heard(line: aiohttp.ClientWebSocketResponse, wanted: bytes) -> bytes:
+    seen = b""
+    async with asyncio.timeout(PATIENCE_S):
+        while wanted not in seen:
+            message = await line.receive()
+            assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), seen
+            seen += message.data if message.type is aiohttp.WSMsgType.BINARY else b""
+    return seen

@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from dmvpn_lab.classroom import server
-from tests.unit.classroom.served import PATIENCE_S, WORKSHOP, Served, serving
-
-
-async def told(browser: aiohttp.ClientSession, path: str, wanted: Callable[[Any], bool]) -> Any:
-    """The first thing told on a stream that is as wanted."""
-    seen = None
-    async with asyncio.timeout(PATIENCE_S), browser.get(path) as answer:
-        while line := await answer.content.readline():
-            if line.startswith(b"data: "):
-                seen = json.loads(line[6:])
-                if wanted(seen):
-                    return seen
-    raise AssertionError(seen)
-
-
-async def post(browser: aiohttp.ClientSession, path: str, **fields: str) -> tuple[int, str]:
-    async with browser.post(path, data=fields) as answer:
-        return answer.status, await answer.text()
-
-
-async def started(served: Served, name: str) -> aiohttp.ClientSession:
-    """A learner whose workshop runs."""
-    browser = await served.log_in(name)
-    assert (await post(browser, "/do/start", workshop=WORKSHOP))[0] == 202
-    await told(browser, "/state", lambda state: state["terminals"])
-    return browser
+from tests.unit.classroom.served import PATIENCE_S, WORKSHOP, Served, heard, post, serving, started, told
 
 
 def test_a_check_is_told_to_the_learner_and_on_the_board(tmp_path: Path) -> None:
@@ -92,6 +66,44 @@ def test_a_second_thing_at_once_is_refused_and_a_full_class_too(tmp_path: Path) 
     assert serving(tmp_path, test) == 0, "what was going on is interrupted by the end"
 
 
+def test_of_two_that_start_at_the_same_time_the_last_place_is_for_one(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        anna, bob = await served.log_in("anna"), await served.log_in("bob")
+        start = functools.partial(post, path="/do/start", workshop=WORKSHOP)
+        answers = await asyncio.gather(start(anna), start(bob))
+        assert sorted(answers) == [(202, ""), (409, "1 labs run, as many as may\n")]
+        for browser in (anna, bob):
+            await browser.close()
+
+    serving(tmp_path, test)
+
+
+def test_one_who_starts_twice_at_the_same_time_starts_once(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        anna = await served.log_in("anna")
+        start = functools.partial(post, path="/do/start", workshop=WORKSHOP)
+        answers = await asyncio.gather(*(start(anna) for _ in range(5)))
+        assert sorted(code for code, _ in answers) == [202, 409, 409, 409, 409]
+        state = await told(anna, "/state", lambda state: state["terminals"])
+        assert state["log"].count(f"did workshop start {WORKSHOP}") == 1
+        await anna.close()
+
+    serving(tmp_path, test)
+
+
+def test_a_start_that_is_refused_takes_no_place(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        anna, bob = await served.log_in("anna"), await served.log_in("bob")
+        assert (await post(anna, "/do/start", workshop="no-such"))[0] == 202
+        state = await told(anna, "/state", lambda state: state["log"] and not state["doing"])
+        assert (state["log"], state["running"]) == (["there is no workshop 'no-such'"], False)
+        assert (await post(bob, "/do/start", workshop=WORKSHOP))[0] == 202
+        for browser in (anna, bob):
+            await browser.close()
+
+    serving(tmp_path, test)
+
+
 def test_an_edited_topology_is_kept_and_one_without_end_is_not(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         anna = await started(served, "anna")
@@ -143,16 +155,6 @@ def test_a_stop_ends_whatever_is_going_on(tmp_path: Path) -> None:
             await browser.close()
 
     serving(tmp_path, test)
-
-
-async def heard(line: aiohttp.ClientWebSocketResponse, wanted: bytes) -> bytes:
-    seen = b""
-    async with asyncio.timeout(PATIENCE_S):
-        while wanted not in seen:
-            message = await line.receive()
-            assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), seen
-            seen += message.data if message.type is aiohttp.WSMsgType.BINARY else b""
-    return seen
 
 
 def test_who_has_logged_out_has_no_terminal_any_more(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dmvpn_lab.cli.commands import run_here
 from dmvpn_lab.errors import HostError, UsageError
+from tests.unit.programs import qemu_without_seccomp
 
 ROSTER = "class: unit\nlearners: [anna]\ninstructors: [carla]\n"
 
@@ -61,8 +62,20 @@ def test_without_qemu_no_class_is_served(
     run_here(["class", "passwords", roster])
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    with pytest.raises(HostError, match="is not installed, and each learner gets a machine"):
+    with pytest.raises(HostError, match="qemu-system-x86_64 is not installed"):
         run_here(["class", "serve", roster])
+
+
+def test_with_a_qemu_that_cannot_be_confined_no_class_is_served(
+    roster: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run_here(["class", "passwords", roster])
+    qemu_without_seccomp(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(HostError, match=r"cannot be kept from starting programs: .* not enabled") as caught:
+        run_here(["class", "serve", roster])
+    assert "seccomp" in (caught.value.hint or "")
 
 
 def test_what_is_forgotten_is_gone(roster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

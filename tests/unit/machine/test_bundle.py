@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import tarfile
@@ -97,7 +98,29 @@ def test_a_report_may_come_back_where_it_was_asked_for(user: Path) -> None:
     assert bundle.outputs(OURS, ["verify", "--junit=../r.xml"], user) == [str(user.parent / "r.xml")]
     assert bundle.outputs(OURS, ["verify", "--junit", "/tmp/r.xml"], user) == ["/tmp/r.xml"]
     assert bundle.outputs(OURS, ["verify", "--junit", "/no/such/r.xml"], user) == []
+    assert bundle.outputs(OURS, ["verify", "lab", "--json", "--junit", "r.xml"], user) == [
+        str(user / "r.xml")
+    ]
     assert bundle.outputs(None, ["tee", "/etc/hosts"], user) == []
+
+
+def test_what_no_option_names_does_not_come_back(user: Path) -> None:
+    assert bundle.outputs(OURS, ["up", "lab.yml", "--no-verify"], user) == []
+    assert bundle.outputs(OURS, ["down", "workshop-01"], user) == []
+    assert bundle.outputs(OURS, ["up", "--", "lab.yml"], user) == []
+
+
+def test_what_would_become_larger_is_not_unpacked(user: Path) -> None:
+    packed = gzip.compress(tar(**{f"{user}/new": bytes(1 << 20)}))
+    with pytest.raises(tarfile.TarError):
+        bundle.unpack(packed, user, [], {})
+    holes = tarfile.TarInfo(f"{user}/new")
+    holes.type, holes.size = tarfile.GNUTYPE_SPARSE, 0
+    block = bytearray(holes.tobuf(tarfile.GNU_FORMAT))
+    block[483:495] = b"%011o\0" % (1 << 26)  # its real size, all of it a hole
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + sum(block[156:]) + 8 * 32)
+    bundle.unpack(bytes(block) + bytes(1024), user, [], {})
+    assert not (user / "new").exists()
 
 
 def test_what_is_packed_comes_out_whole_with_its_time(user: Path, tmp_path: Path) -> None:

@@ -189,6 +189,32 @@ def test_a_machine_that_goes_away_is_an_error_of_the_host(tmp_path: Path, when: 
     assert err.startswith(b"3 the machine went away: ")
 
 
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"code": "0", "signals": 0}', b"[" * 4000])
+def test_an_end_that_is_none_is_told(tmp_path: Path, body: bytes) -> None:
+    with running(tmp_path, "verify") as (resident, process):
+        resident.greet()
+        resident.say(Kind.EXIT, body)
+        _, err = process.communicate(timeout=20)
+    assert err.startswith(b"3 the machine sent what it should not: ")
+
+
+@pytest.mark.parametrize("wanted", [b"{}", b"7", b"x" * (1 << 24)])
+def test_a_wish_for_files_that_is_none_is_told(tmp_path: Path, wanted: bytes) -> None:
+    with running(tmp_path, "verify") as (resident, process):
+        resident.expect(Kind.HELLO)
+        resident.connection.sendall(wire.HEADER.pack(Kind.NEED.value, len(wanted)) + wanted[:100])
+        _, err = process.communicate(timeout=20)
+    assert err.startswith(b"3 the machine sent what it should not: ")
+
+
+def test_what_comes_back_and_is_no_archive_is_told(tmp_path: Path) -> None:
+    with running(tmp_path, "verify", "--junit", "r.xml") as (resident, process):
+        resident.greet()
+        resident.say(Kind.WRITTEN, b"x" * 1024)
+        _, err = process.communicate(timeout=20)
+    assert err.startswith(b"3 the machine sent what it should not: no archive: ")
+
+
 def test_a_resident_that_refuses_is_an_error_of_the_host(tmp_path: Path) -> None:
     with running(tmp_path, "verify") as (resident, process):
         resident.expect(Kind.HELLO)

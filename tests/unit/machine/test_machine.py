@@ -17,7 +17,7 @@ from dmvpn_lab.machine import paths, qemu, vm
 from dmvpn_lab.machine.build import image_name
 from dmvpn_lab.machine.qemu import Hardware, Monitor
 from dmvpn_lab.machine.recipe import load
-from tests.unit.programs import path_of
+from tests.unit.programs import path_of, qemu_without_seccomp
 
 HARDWARE = Hardware("tcg", 2, 4096, "QEMU emulator version 7.2.9")
 
@@ -163,6 +163,38 @@ def test_without_qemu_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(HostError, match="qemu-system-x86_64 is not installed"):
         qemu.version()
+
+
+def test_a_qemu_that_cannot_be_confined_is_told_before_an_image_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    qemu_without_seccomp(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(HostError, match="-sandbox support is not enabled in this QEMU binary"):
+        vm.ensure(lambda text: None)
+    assert not list(cache.glob("image-*"))
+
+
+@pytest.mark.program("qemu-system-x86_64")
+def test_a_word_that_qemus_sandbox_does_not_know_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "SANDBOX", f"{qemu.SANDBOX},no-such=deny")
+    with pytest.raises(HostError, match="Invalid parameter 'no-such'"):
+        qemu.version()
+
+
+@pytest.mark.program("qemu-img")
+def test_what_qemu_said_when_it_did_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
+    program = tmp_path / "qemu-system-x86_64"
+    program.write_text("#!/bin/sh\nfor word; do [ $word = --version ] && exec echo QEMU 1; done\n"
+                       "echo no filter in this kernel >&2\nexit 1\n")  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(vm, "machine_image", lambda _progress: tmp_path)
+    with pytest.raises(HostError, match="the machine did not start: no filter in this kernel"):
+        vm.ensure(lambda text: None)
 
 
 def remember(pid: int, started: int | None) -> None:
