@@ -11,7 +11,9 @@ from dmvpn_lab.nhrp.buffer import checksum
 from dmvpn_lab.nhrp.constants import FIXED_HEADER_LENGTH, PacketType
 from dmvpn_lab.nhrp.extensions import authentication
 from dmvpn_lab.nhrp.packet import HEADER, decode, encode
-from tests.unit.nhrp.builders import SPOKE_NBMA, TUNNEL, deliver, hub, packets, reply, request, with_field
+from tests.unit.nhrp.builders import deliver, hub, request, with_field
+from tests.unit.nhrp.deck import SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import packets, reply
 
 SENT = encode(request())
 

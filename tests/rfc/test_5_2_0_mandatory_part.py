@@ -7,20 +7,9 @@ import pytest
 from dmvpn_lab.nhrp.buffer import Reader
 from dmvpn_lab.nhrp.cie import Cie, decode_cies, encode_cie
 from dmvpn_lab.nhrp.packet import decode, encode
-from tests.unit.nhrp.builders import (
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    deliver,
-    hub,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, hub, request, spoke_config
+from tests.unit.nhrp.deck import OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, reply
 
 
 def test_the_request_id_is_copied_into_the_reply() -> None:

@@ -10,7 +10,9 @@ from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet
-from tests.unit.nhrp.builders import OTHER, OTHER_NBMA, SPOKE, bindings, deliver, hub, reply, request
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import OTHER, OTHER_NBMA, SPOKE
+from tests.unit.nhrp.seen import bindings, reply
 
 
 def ask(of: Agent, flags: int = 0, cies: tuple[Cie, ...] = ()) -> Packet:

@@ -11,17 +11,9 @@ from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    deliver,
-    hub,
-    reply,
-    request,
-)
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import reply
 
 
 def ask(of: Agent, flags: int = 0, now: float = 1.0, **changes: object) -> Packet:

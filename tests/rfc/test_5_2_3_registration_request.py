@@ -10,22 +10,9 @@ from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    deliver,
-    hub,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, hub, request, spoke_config
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, reply
 
 
 def first(**changes: object) -> tuple[Agent, Packet]:

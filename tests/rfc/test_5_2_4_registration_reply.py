@@ -9,7 +9,9 @@ import pytest
 from dmvpn_lab.nhrp.actions import SendPacket
 from dmvpn_lab.nhrp.constants import CieCode
 from dmvpn_lab.nhrp.packet import decode, encode
-from tests.unit.nhrp.builders import OTHER_NBMA, SPOKE, SPOKE_NBMA, deliver, hub, reply, request
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import OTHER_NBMA, SPOKE, SPOKE_NBMA
+from tests.unit.nhrp.seen import reply
 
 
 def test_a_reply_is_the_request_with_type_four_code_and_filled_extensions() -> None:

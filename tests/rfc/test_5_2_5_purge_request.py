@@ -5,18 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from dmvpn_lab.nhrp.constants import PacketType
-from tests.unit.nhrp.builders import (
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    bindings,
-    deliver,
-    hub,
-    packets,
-    purge,
-    reply,
-    request,
-)
+from tests.unit.nhrp.builders import deliver, hub, purge, request
+from tests.unit.nhrp.deck import OTHER_NBMA, SPOKE, SPOKE_NBMA
+from tests.unit.nhrp.seen import bindings, packets, reply
 
 
 def test_a_client_ends_its_registration_before_the_holding_time_does() -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import encode
-from tests.unit.nhrp.builders import HUB_NBMA, SPOKE_NBMA, TUNNEL, deliver, hub, purge, reply
+from tests.unit.nhrp.builders import deliver, hub, purge
+from tests.unit.nhrp.deck import HUB_NBMA, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import reply
 
 
 def test_a_reply_is_the_request_with_type_six_and_filled_extensions() -> None:

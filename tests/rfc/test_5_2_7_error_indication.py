@@ -11,17 +11,9 @@ from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.constants import ErrorCode, PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    bindings,
-    hub,
-    request,
-    with_field,
-)
+from tests.unit.nhrp.builders import hub, request, with_field
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings
 
 STRANGE = encode(request(extensions=(Extension(3), Extension(0x1000, True, b"abc"))))
 

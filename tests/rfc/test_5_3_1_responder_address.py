@@ -6,7 +6,9 @@ import pytest
 
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
-from tests.unit.nhrp.builders import HUB, HUB_NBMA, SPOKE, deliver, hub, reply, request
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, SPOKE
+from tests.unit.nhrp.seen import reply
 
 
 @pytest.mark.parametrize(

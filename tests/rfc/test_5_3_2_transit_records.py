@@ -6,18 +6,9 @@ import pytest
 
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.extensions import Extension
-from tests.unit.nhrp.builders import (
-    OTHER,
-    OTHER_NBMA,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    deliver,
-    hub,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, hub, request, spoke_config
+from tests.unit.nhrp.deck import OTHER, OTHER_NBMA, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import reply
 
 
 @pytest.mark.parametrize("kind", [4, 5])

@@ -10,7 +10,9 @@ import pytest
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import SPOKE_NBMA, TUNNEL, bindings, deliver, hub, reply, request
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, reply
 
 WRONG = ((), None, (authentication("other"),), (Extension(7),), (authentication("secret2"),))
 

@@ -10,7 +10,9 @@ from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import decode, encode
-from tests.unit.nhrp.builders import SPOKE_NBMA, TUNNEL, deliver, hub, reply, request
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import reply
 
 
 def answered(*extensions: Extension) -> list[tuple[int, bool, bytes]]:

@@ -13,7 +13,7 @@ from dmvpn_lab.daemon import journal
 from dmvpn_lab.daemon.journal import Journal
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.saved import NOTHING, Changes, Saved
-from tests.unit.nhrp.builders import OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.deck import OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 
 BOUND = Binding(TUNNEL, SPOKE, SPOKE_NBMA, 1.5, unique=True, holding_time_s=300, expires=301.5, request_id=5)
 OTHERS = replace(BOUND, protocol=OTHER, nbma=OTHER_NBMA, unique=False)

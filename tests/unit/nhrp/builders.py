@@ -1,4 +1,4 @@
-"""Short ways to make what the tests of the core need."""
+"""Short ways to make what the tests of the core need: agents, packets, and a kernel that answers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
-from dmvpn_lab.address import IpAddress
-from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, InstallNeighbour, Notify, SendPacket
+from dmvpn_lab.nhrp.actions import Action, InstallNeighbour
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.buffer import checksum
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.constants import ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import Extension
-from dmvpn_lab.nhrp.packet import Packet, decode, encode
-
-HUB_NBMA = IPv4Address("172.17.0.1")
-HUB = IPv4Address("10.0.0.1")
-SPOKE_NBMA = IPv4Address("172.16.1.1")
-SPOKE = IPv4Address("10.0.0.11")
-OTHER_NBMA = IPv4Address("172.16.2.1")
-OTHER = IPv4Address("10.0.0.12")
-TUNNEL = "tunnel0"
+from dmvpn_lab.nhrp.packet import Packet, encode
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 
 
 def hub_config(**changes: Any) -> TunnelConfig:
@@ -132,43 +124,6 @@ def ask(
     actions = of.receive(TUNNEL, encode(packet), nbma, now)
     (token,) = [a.token for a in actions if isinstance(a, InstallNeighbour) and a.token is not None]
     return token, actions
-
-
-def packets(actions: list[Action]) -> list[Packet]:
-    """The packets sent, decoded."""
-    return [decode(action.data) for action in actions if isinstance(action, SendPacket)]
-
-
-def reply(actions: list[Action]) -> Packet:
-    """The only packet sent."""
-    (packet,) = packets(actions)
-    return packet
-
-
-def events(actions: list[Action]) -> list[str]:
-    """The names of the events."""
-    return [action.name for action in actions if isinstance(action, Notify)]
-
-
-def facts(actions: list[Action], name: str) -> dict[str, Any]:
-    """What the only event of that name says."""
-    (found,) = [a.facts for a in actions if isinstance(a, Notify) and a.name == name]
-    return found
-
-
-def neighbours(actions: list[Action]) -> list[tuple[IpAddress, IPv4Address]]:
-    """(protocol, NBMA) of the neighbours asked for."""
-    return [(a.protocol, a.nbma) for a in actions if isinstance(a, InstallNeighbour)]
-
-
-def multicast_changes(actions: list[Action]) -> list[tuple[set[IPv4Address], set[IPv4Address]]]:
-    """What was added to and removed from multicast sets, in order."""
-    return [(set(a.added), set(a.removed)) for a in actions if isinstance(a, ChangeMulticastPeers)]
-
-
-def bindings(of: Agent, now: float = 1.0) -> dict[str, str]:
-    """Protocol address -> NBMA address in the cache."""
-    return {entry["protocol"]: entry["nbma"] for entry in of.nhrp(now)}
 
 
 def summed(data: bytes | bytearray) -> bytes:

@@ -10,7 +10,7 @@ from dmvpn_lab.nhrp.actions import Action, FindRoute, InstallNeighbour, InstallS
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.packet import Packet, decode
 from dmvpn_lab.nhrp.route import Route
-from tests.unit.nhrp.builders import SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.deck import SPOKE_NBMA, TUNNEL
 
 NEAR, FAR = IPv4Address("192.168.1.2"), IPv4Address("192.168.2.2")
 HEADER = bytes.fromhex("4500003c000040004001") + b"\0\0"

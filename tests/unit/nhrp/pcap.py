@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmvpn_lab.nhrp.buffer import checksum
 from dmvpn_lab.nhrp.constants import ETHERTYPE
-from tests.unit.nhrp.builders import HUB_NBMA, SPOKE_NBMA
+from tests.unit.nhrp.deck import HUB_NBMA, SPOKE_NBMA
 
 FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 228)
 """228: the frames begin with an IPv4 header."""

@@ -17,29 +17,17 @@ from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
 from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
     agent,
-    bindings,
     carry_out,
     deliver,
-    events,
-    facts,
     hub,
     hub_config,
-    multicast_changes,
-    neighbours,
-    packets,
-    reply,
     request,
     spoke_config,
     with_field,
 )
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, facts, multicast_changes, neighbours, packets, reply
 
 SECOND = "tunnel1"
 SECOND_NBMA = IPv4Address("172.18.0.1")

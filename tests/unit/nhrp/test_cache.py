@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from dmvpn_lab.nhrp.cache import Binding, Cache
-from tests.unit.nhrp.builders import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 
 
 def dynamic(protocol: IPv4Address, expires: float, nbma: IPv4Address = SPOKE_NBMA) -> Binding:

@@ -8,15 +8,9 @@ from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.nhc import State
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER_NBMA,
-    SPOKE,
-    TUNNEL,
-    reply,
-)
-from tests.unit.nhrp.test_client import answer, started, state
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER_NBMA, SPOKE, TUNNEL
+from tests.unit.nhrp.registering import answer, started, state
+from tests.unit.nhrp.seen import reply
 
 
 def error_about(request: Packet, code: int) -> bytes:

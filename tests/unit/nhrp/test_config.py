@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.nhrp.builders import HUB, HUB_NBMA, OTHER, OTHER_NBMA, hub_config, spoke_config
+from tests.unit.nhrp.builders import hub_config, spoke_config
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA
 
 
 @pytest.mark.parametrize(

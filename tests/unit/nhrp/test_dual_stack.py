@@ -4,86 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network, ip_address
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmvpn_lab.nhrp.actions import FindRoute, InstallNeighbour, InstallShortcut, SendPacket
-from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
-from dmvpn_lab.nhrp.config import Overlay
 from dmvpn_lab.nhrp.constants import PROTOCOL_IPV4, PROTOCOL_IPV6, CieCode, ErrorCode, PacketType
-from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.packet import encode
 from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.saved import Saved, binding_of, record_of
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    carry_out,
-    deliver,
-    events,
-    hub_config,
-    multicast_changes,
-    neighbours,
-    packets,
-    reply,
-    request,
-    spoke_config,
-    summed,
+from tests.unit.nhrp.builders import agent, carry_out, deliver, hub_config, request, summed
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.dual import (
+    HUB_6,
+    HUB_LINK,
+    OTHER_6,
+    OTHER_LINK,
+    SPOKE_6,
+    SPOKE_LINK,
+    dual_hub,
+    dual_spoke,
+    overlays,
+    question,
+    request_6,
 )
+from tests.unit.nhrp.seen import bindings, events, multicast_changes, neighbours, packets, reply
 
-HUB_6, SPOKE_6, OTHER_6 = (IPv6Address(f"2001:db8::{n}") for n in ("1", "11", "12"))
-HUB_LINK, SPOKE_LINK, OTHER_LINK = (IPv6Address(f"fe80::{n}") for n in ("1", "11", "12"))
 LAN = IPv6Network("2001:db8:12::/64")
 FAR = LAN[2]
 NEW_NBMA = IPv4Address("172.16.1.77")
-
-
-def overlays(*addresses: IPv6Address, server: bool) -> tuple[Overlay, ...]:
-    """A global and a link-local address; of a spoke, with the hub's as server."""
-    hubs = (HUB_6, HUB_LINK)
-    return tuple(
-        Overlay(
-            IPv6Interface((int(address), 64)), () if server else (at,), () if server else ((at, HUB_NBMA),)
-        )
-        for address, at in zip(addresses, hubs, strict=True)
-    )
-
-
-def dual_hub(**changes: Any) -> Agent:
-    """The hub of the deck with IPv6."""
-    made = agent(hub_config(overlays=overlays(HUB_6, HUB_LINK, server=True), **changes))
-    made.source_changed(TUNNEL, HUB_NBMA, 0.0)
-    return made
-
-
-def dual_spoke(number: int = 11, **changes: Any) -> Agent:
-    """A spoke of the deck with IPv6."""
-    ours = overlays(IPv6Address(f"2001:db8::{number}"), IPv6Address(f"fe80::{number}"), server=False)
-    return agent(spoke_config(overlays=ours, **changes))
-
-
-def request_6(
-    protocol: IPv6Address = SPOKE_6, nbma: IPv4Address = SPOKE_NBMA, to: IPv6Address = HUB_6, **changes: Any
-) -> Packet:
-    """A registration request for an IPv6 address."""
-    entry = Cie(prefix_length=128, mtu=1400, holding_time_s=300)
-    made = request(nbma=nbma, cie=entry, protocol_type=PROTOCOL_IPV6, destination_protocol=to)
-    return replace(made, source_protocol=protocol, **changes)
-
-
-def question(wanted: IPv6Address, of: IPv6Address = OTHER_6) -> Packet:
-    """Where is that IPv6 address?"""
-    return replace(request_6(of, OTHER_NBMA, wanted), type=PacketType.RESOLUTION_REQUEST, flags=0xC800)
 
 
 def test_a_spoke_asks_once_for_each_of_its_addresses_each_in_its_family() -> None:

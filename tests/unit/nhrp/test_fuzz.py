@@ -16,8 +16,9 @@ from dmvpn_lab.nhrp.config import CACHE_LIMIT
 from dmvpn_lab.nhrp.packet import encode
 from tests.fuzz import targets
 from tests.fuzz.__main__ import mutate
-from tests.unit.nhrp.builders import TUNNEL, carry_out, hub, request
-from tests.unit.nhrp.builders import packets as sent
+from tests.unit.nhrp.builders import carry_out, hub, request
+from tests.unit.nhrp.deck import TUNNEL
+from tests.unit.nhrp.seen import packets as sent
 
 RUNS = 4000
 WIDE = IPv4Interface("10.0.0.1/8")

@@ -9,24 +9,9 @@ import pytest
 from dmvpn_lab.nhrp.actions import RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.constants import PacketType, PurgeFlag
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    deliver,
-    events,
-    hub,
-    packets,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, hub, request, spoke_config
+from tests.unit.nhrp.deck import BOUND, HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, packets, reply
 
 
 def pair(**changes: object) -> tuple[Agent, Agent]:
@@ -34,7 +19,7 @@ def pair(**changes: object) -> tuple[Agent, Agent]:
     spoke, at_hub = agent(spoke_config(**changes)), hub(**changes)
     sent = reply(spoke.source_changed(TUNNEL, SPOKE_NBMA, 0.0))
     deliver(spoke, reply(deliver(at_hub, sent)), HUB_NBMA)
-    assert bindings(at_hub) == {str(SPOKE): str(SPOKE_NBMA)}
+    assert bindings(at_hub) == BOUND
     return spoke, at_hub
 
 
@@ -90,4 +75,4 @@ def test_an_agent_that_ends_without_leaving_takes_nothing_back() -> None:
 def test_nobody_can_leave_for_another() -> None:
     spoke, at_hub = pair()
     deliver(at_hub, reply(spoke.leave()), OTHER_NBMA, 2.0)
-    assert bindings(at_hub, 2.0) == {str(SPOKE): str(SPOKE_NBMA)}
+    assert bindings(at_hub, 2.0) == BOUND

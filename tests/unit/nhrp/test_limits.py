@@ -10,20 +10,9 @@ from dmvpn_lab.nhrp import cache, server, transit
 from dmvpn_lab.nhrp.actions import RemoveNeighbour
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    ask,
-    bindings,
-    deliver,
-    hub,
-    reply,
-    request,
-)
+from tests.unit.nhrp.builders import ask, deliver, hub, request
+from tests.unit.nhrp.deck import BOUND, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, reply
 from tests.unit.nhrp.test_phase_3 import cloud, forward
 
 THIRD = IPv4Address("10.0.0.13")
@@ -61,7 +50,7 @@ def test_a_peer_that_asks_for_too_much_at_once_is_refused_and_the_kernel_keeps_n
     done = made.installed(second, True, 1.1)
     assert done[0] == RemoveNeighbour(TUNNEL, OTHER)
     assert reply(done).cies[0].code == 5
-    assert bindings(made) == {str(SPOKE): str(SPOKE_NBMA)}
+    assert bindings(made) == BOUND
 
 
 def test_registrations_beyond_what_may_wait_for_the_kernel_are_silent_and_counted(

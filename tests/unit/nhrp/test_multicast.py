@@ -10,22 +10,9 @@ from hypothesis import strategies as st
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.multicast import peers
 from dmvpn_lab.nhrp.tunnel import Tunnel
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    deliver,
-    events,
-    hub,
-    hub_config,
-    multicast_changes,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import deliver, hub, hub_config, request, spoke_config
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import events, multicast_changes
 
 REGISTERED = Binding(TUNNEL, SPOKE, SPOKE_NBMA, 0.0, holding_time_s=300, expires=300.0)
 STATIC = Binding(TUNNEL, HUB, HUB_NBMA, 0.0, static=True)

@@ -11,24 +11,10 @@ from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import CieCode, ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    deliver,
-    events,
-    facts,
-    hub,
-    packets,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp import resolving
+from tests.unit.nhrp.builders import agent, deliver, hub, request, spoke_config
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import events, facts, packets, reply
 
 INSIDE = IPv4Address("10.9.1.2")
 OTHER_INSIDE = IPv4Address("10.9.2.2")
@@ -55,18 +41,9 @@ def behind_nat(**changes: object) -> Agent:
     return made
 
 
-def in_the_open() -> Agent:
-    """The same without a NAT."""
-    made = agent(spoke_config(resolve=True, registration_interval_s=10**9))
-    sent = reply(made.source_changed(TUNNEL, SPOKE_NBMA, 0.0))
-    deliver(made, replace(sent, type=PacketType.REGISTRATION_REPLY), HUB_NBMA, 0.0)
-    return made
-
-
 def answer(question: Packet, *extensions: Extension, nbma: IPv4Address = OTHER_NBMA) -> Packet:
-    """The server's reply."""
-    entry = Cie(prefix_length=32, mtu=1400, holding_time_s=300, nbma=nbma, protocol=OTHER)
-    return replace(question, type=PacketType.RESOLUTION_REPLY, cies=(entry,), extensions=extensions)
+    """The server's reply, with these extensions."""
+    return resolving.answer(question, nbma=nbma, extensions=extensions)
 
 
 # --- registration ---
@@ -124,14 +101,14 @@ def test_a_hubs_answer_about_a_spoke_behind_nat_names_the_outside_address_twice(
 
 
 def test_without_a_nat_an_answer_is_used_at_once() -> None:
-    made = in_the_open()
+    made = resolving.spoke()
     question = reply(made.probed(TUNNEL, OTHER, 1.0))
     done = deliver(made, answer(question), HUB_NBMA)
     assert done[0] == InstallNeighbour(TUNNEL, OTHER, OTHER_NBMA, on_demand=True)
 
 
 def test_a_peer_behind_nat_is_asked_itself_and_used_once_it_answers() -> None:
-    made = in_the_open()
+    made = resolving.spoke()
     question = reply(made.probed(TUNNEL, OTHER, 1.0))
     done = deliver(made, answer(question, nat_extension(OTHER_NBMA, OTHER), nbma=OTHER_INSIDE), HUB_NBMA)
     (sent,) = done
@@ -196,7 +173,7 @@ def test_two_behind_one_nat_are_told_so_and_meet_through_the_hub() -> None:
 
 
 def test_our_own_nat_extension_that_a_server_copied_is_no_word_about_the_peer() -> None:
-    made = in_the_open()
+    made = resolving.spoke()
     question = reply(made.probed(TUNNEL, OTHER, 1.0))
     done = deliver(made, answer(question, nat_extension(SPOKE_NBMA, SPOKE)), HUB_NBMA)
     assert done[0] == InstallNeighbour(TUNNEL, OTHER, OTHER_NBMA, on_demand=True)

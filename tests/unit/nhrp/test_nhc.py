@@ -16,7 +16,7 @@ from dmvpn_lab.nhrp.nhc import (
     State,
     retransmit_delay,
 )
-from tests.unit.nhrp.builders import HUB
+from tests.unit.nhrp.deck import HUB
 
 W, REG, OK, REN, NO = (
     State.WAITING,

@@ -14,7 +14,8 @@ from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import AFN_IPV6, PROTOCOL_IPV6, ErrorCode, PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import ChecksumError, Packet, decode, encode, error_indication
-from tests.unit.nhrp.builders import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA, request, summed, with_field
+from tests.unit.nhrp.builders import request, summed, with_field
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA
 from tests.vectors import cisco
 
 ENTRY = Cie(prefix_length=32, mtu=1400, holding_time_s=300, nbma=SPOKE_NBMA, protocol=SPOKE)

@@ -12,19 +12,9 @@ from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    hub_config,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, hub_config, spoke_config
 from tests.unit.nhrp.cloud import FAR, NEAR, Cloud, about, route
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 
 LANS = {HUB: "192.168.0.0/24", SPOKE: "192.168.1.0/24", OTHER: "192.168.2.0/24"}
 

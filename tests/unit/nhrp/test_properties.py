@@ -16,26 +16,9 @@ from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import authentication
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    carry_out,
-    deliver,
-    hub,
-    multicast_changes,
-    neighbours,
-    reply,
-    request,
-    spoke_config,
-    summed,
-)
+from tests.unit.nhrp.builders import agent, carry_out, deliver, hub, request, spoke_config, summed
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, multicast_changes, neighbours, reply
 from tests.unit.nhrp.strategies import packets
 from tests.vectors import cisco
 

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dmvpn_lab.nhrp.actions import InstallNeighbour, Protect, RemoveNeighbour, SendPacket
+from dmvpn_lab.nhrp.actions import Protect, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.agent import Agent
-from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
-from tests.unit.nhrp.builders import (
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    deliver,
-    events,
-    reply,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, spoke_config
+from tests.unit.nhrp.deck import HUB_NBMA, OTHER, OTHER_NBMA, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.resolving import DIRECT, VIA_HUB, told
+from tests.unit.nhrp.seen import events, reply
 
-VIA_HUB = InstallNeighbour(TUNNEL, OTHER, HUB_NBMA, on_demand=True)
-DIRECT = InstallNeighbour(TUNNEL, OTHER, OTHER_NBMA, on_demand=True)
 HUB_ONLY = Protect(TUNNEL, frozenset({HUB_NBMA}))
 BOTH = Protect(TUNNEL, frozenset({HUB_NBMA, OTHER_NBMA}), frozenset({OTHER_NBMA}))
 MOVED = SPOKE_NBMA + 5
@@ -37,17 +26,9 @@ def spoke() -> Agent:
     return made
 
 
-def resolved(made: Agent, holding: int = 300) -> list[object]:
-    """A probe, and the server's answer to its question."""
-    question = reply(made.probed(TUNNEL, OTHER, 1.0))
-    entry = Cie(prefix_length=32, mtu=1400, holding_time_s=holding, nbma=OTHER_NBMA, protocol=OTHER)
-    packet = replace(question, type=PacketType.RESOLUTION_REPLY, cies=(entry,))
-    return list(deliver(made, packet, HUB_NBMA, 1.0))
-
-
 def test_an_answer_asks_for_an_sa_and_packets_go_by_the_server_until_it_is_there() -> None:
     made = spoke()
-    done = resolved(made)
+    done = told(made)
     assert VIA_HUB in done
     assert DIRECT not in done
     assert done.index(VIA_HUB) < done.index(BOTH)
@@ -56,7 +37,7 @@ def test_an_answer_asks_for_an_sa_and_packets_go_by_the_server_until_it_is_there
 
 def test_a_use_before_the_sa_is_no_use_of_the_direct_way() -> None:
     made = spoke()
-    resolved(made)
+    told(made)
     assert made.probed(TUNNEL, OTHER, 1.5) == [VIA_HUB]
     made.secured(SPOKE_NBMA, OTHER_NBMA, "spoke-b", 2.0)
     assert made.probed(TUNNEL, OTHER, 3.0) == [DIRECT]
@@ -64,7 +45,7 @@ def test_a_use_before_the_sa_is_no_use_of_the_direct_way() -> None:
 
 def test_a_lost_sa_leads_packets_by_the_server_again() -> None:
     made = spoke()
-    resolved(made)
+    told(made)
     made.secured(SPOKE_NBMA, OTHER_NBMA, "spoke-b", 2.0)
     assert made.unsecured(SPOKE_NBMA, OTHER_NBMA) == [VIA_HUB]
     assert made.unsecured(SPOKE_NBMA, HUB_NBMA) == []
@@ -72,7 +53,7 @@ def test_a_lost_sa_leads_packets_by_the_server_again() -> None:
 
 def test_a_binding_that_ends_needs_no_sa_any_more() -> None:
     made = spoke()
-    resolved(made, holding=90)
+    told(made, holding=90)
     made.secured(SPOKE_NBMA, OTHER_NBMA, "spoke-b", 2.0)
     gone = made.tick(92.0)
     assert gone[0] == RemoveNeighbour(TUNNEL, OTHER)
@@ -82,7 +63,7 @@ def test_a_binding_that_ends_needs_no_sa_any_more() -> None:
 
 def test_with_a_new_source_address_there_is_no_sa_with_anybody() -> None:
     made = spoke()
-    resolved(made)
+    told(made)
     made.secured(SPOKE_NBMA, OTHER_NBMA, "spoke-b", 2.0)
     assert VIA_HUB in made.source_changed(TUNNEL, MOVED, 3.0)
     assert made.secured(MOVED, OTHER_NBMA, "spoke-b", 4.0) == [DIRECT]
@@ -90,7 +71,7 @@ def test_with_a_new_source_address_there_is_no_sa_with_anybody() -> None:
 
 def test_a_link_that_is_new_gets_the_way_that_holds_now() -> None:
     made = spoke()
-    resolved(made)
+    told(made)
     assert VIA_HUB in made.neighbours(TUNNEL)
     made.secured(SPOKE_NBMA, OTHER_NBMA, "spoke-b", 2.0)
     assert DIRECT in made.neighbours(TUNNEL)
@@ -100,7 +81,7 @@ def test_a_bare_tunnel_asks_for_no_sa() -> None:
     made = agent(spoke_config(resolve=True, registration_interval_s=10**9))
     sent = reply(made.source_changed(TUNNEL, SPOKE_NBMA, 0.0))
     deliver(made, replace(sent, type=PacketType.REGISTRATION_REPLY), HUB_NBMA, 0.0)
-    done = resolved(made)
+    done = told(made)
     assert done[0] == DIRECT
     assert not any(isinstance(each, Protect) for each in done)
 
@@ -108,7 +89,7 @@ def test_a_bare_tunnel_asks_for_no_sa() -> None:
 def test_behind_a_nat_the_sa_is_the_trial_of_the_direct_way() -> None:
     made = spoke()
     made.tunnels[TUNNEL].outside = MOVED
-    done = resolved(made)
+    done = told(made)
     assert VIA_HUB in done
     assert BOTH in done
     assert not [each for each in done if isinstance(each, SendPacket) and each.nbma == OTHER_NBMA]

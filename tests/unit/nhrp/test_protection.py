@@ -6,24 +6,9 @@ from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Protect
 from dmvpn_lab.nhrp.agent import HOLD_S, Agent
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    carry_out,
-    events,
-    facts,
-    hub_config,
-    packets,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, carry_out, hub_config, request, spoke_config
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, facts, packets, reply
 
 OWNERS = {SPOKE: "spoke-a.lab.test", OTHER: "spoke-b.lab.test"}
 

@@ -10,25 +10,9 @@ from dmvpn_lab.nhrp.actions import (
     SendPacket,
 )
 from dmvpn_lab.nhrp.constants import PacketType
-from tests.unit.nhrp.builders import (
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    ask,
-    bindings,
-    deliver,
-    events,
-    hub,
-    multicast_changes,
-    packets,
-    purge,
-    reply,
-    request,
-)
-
-BOUND = {str(SPOKE): str(SPOKE_NBMA)}
+from tests.unit.nhrp.builders import ask, deliver, hub, purge, request
+from tests.unit.nhrp.deck import BOUND, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, multicast_changes, packets, reply
 
 
 def test_the_registrant_purges_its_own_binding_and_gets_a_reply() -> None:

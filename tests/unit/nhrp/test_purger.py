@@ -9,21 +9,9 @@ from dmvpn_lab.nhrp import purger
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    deliver,
-    events,
-    hub,
-    packets,
-    purge,
-    request,
-)
+from tests.unit.nhrp.builders import deliver, hub, purge, request
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import events, packets
 
 NEW_NBMA = IPv4Address("172.16.1.9")
 

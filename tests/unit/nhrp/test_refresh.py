@@ -10,22 +10,9 @@ import pytest
 from dmvpn_lab.nhrp.actions import InstallNeighbour
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
-from tests.unit.nhrp.builders import (
-    HUB_NBMA,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    bindings,
-    deliver,
-    events,
-    facts,
-    hub,
-    neighbours,
-    purge,
-    reply,
-    request,
-)
+from tests.unit.nhrp.builders import deliver, hub, purge, request
+from tests.unit.nhrp.deck import BOUND, HUB_NBMA, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, facts, neighbours, reply
 
 AGAIN = replace(request(), request_id=6)
 
@@ -129,4 +116,4 @@ def test_a_spoke_behind_nat_stays_known_as_such() -> None:
     at_hub = registered(inside)
     assert is_short(at_hub, replace(inside, request_id=6))
     assert "nat" in at_hub.nhrp(100.0)[0]["flags"]
-    assert bindings(at_hub) == {str(SPOKE): str(SPOKE_NBMA)}
+    assert bindings(at_hub) == BOUND

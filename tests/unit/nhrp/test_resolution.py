@@ -8,19 +8,9 @@ from ipaddress import IPv4Address, IPv6Address
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    bindings,
-    deliver,
-    hub,
-    reply,
-    request,
-)
+from tests.unit.nhrp.builders import deliver, hub, request
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA
+from tests.unit.nhrp.seen import bindings, reply
 
 
 def resolve(protocol: IPv4Address | IPv6Address, *, flags: int = 0xC800) -> Packet:

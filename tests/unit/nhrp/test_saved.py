@@ -10,27 +10,9 @@ import pytest
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.saved import NOTHING, Saved, binding_of, record_of
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    bindings,
-    deliver,
-    events,
-    facts,
-    hub,
-    hub_config,
-    multicast_changes,
-    purge,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, hub, hub_config, purge, request, spoke_config
+from tests.unit.nhrp.deck import BOUND, HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, facts, multicast_changes, reply
 
 NOW = 100.0
 VALID = Binding(TUNNEL, SPOKE, SPOKE_NBMA, 1.5, unique=True, holding_time_s=300, expires=301.5, request_id=5)
@@ -88,7 +70,7 @@ def test_what_is_not_valid_any_more_is_dropped_and_counted(invalid: Binding) -> 
     made = agent(hub_config(static_maps=((OTHER, OTHER_NBMA),)))
     done = made.restore(Saved(None, (invalid, VALID)), NOW)
     assert facts(done, "state-restored") == {"bindings": 1, "dropped": 1}
-    assert bindings(made, NOW) == {str(SPOKE): str(SPOKE_NBMA)}
+    assert bindings(made, NOW) == BOUND
 
 
 def test_an_earlier_agent_without_bindings_is_told_of_too_and_none_is_not() -> None:

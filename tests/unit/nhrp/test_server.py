@@ -19,30 +19,9 @@ from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    ask,
-    bindings,
-    deliver,
-    events,
-    facts,
-    hub,
-    multicast_changes,
-    neighbours,
-    packets,
-    purge,
-    reply,
-    request,
-)
-
-BOUND = {str(SPOKE): str(SPOKE_NBMA)}
-
+from tests.unit.nhrp.builders import ask, deliver, hub, purge, request
+from tests.unit.nhrp.deck import BOUND, HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import bindings, events, facts, multicast_changes, neighbours, packets, reply
 
 # --- success, in its order --------------------------------------------------------------------------
 

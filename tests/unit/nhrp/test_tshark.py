@@ -21,21 +21,9 @@ from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import Packet, encode
 from tests.unit.nhrp import pcap
-from tests.unit.nhrp.builders import (
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    deliver,
-    hub,
-    purge,
-    request,
-    spoke_config,
-)
-from tests.unit.nhrp.test_dual_stack import OTHER_6, SPOKE_6, dual_hub, dual_spoke, question, request_6
+from tests.unit.nhrp.builders import agent, deliver, hub, purge, request, spoke_config
+from tests.unit.nhrp.deck import HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.dual import OTHER_6, SPOKE_6, dual_hub, dual_spoke, question, request_6
 from tests.vectors import cisco
 
 SECRET = (authentication("secret"),)

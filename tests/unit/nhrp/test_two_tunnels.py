@@ -11,8 +11,9 @@ import pytest
 from dmvpn_lab.nhrp.actions import InstallNeighbour, RemoveShortcut
 from dmvpn_lab.nhrp.constants import CieCode, PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
-from tests.unit.nhrp.builders import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA, TUNNEL, agent, hub_config, spoke_config
+from tests.unit.nhrp.builders import agent, hub_config, spoke_config
 from tests.unit.nhrp.cloud import FAR, Cloud, about, route
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 
 SECOND = "tunnel1"
 SECOND_HUB, SECOND_NBMA = IPv4Address("10.1.0.1"), IPv4Address("172.18.0.1")

@@ -6,19 +6,9 @@ import json
 
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import encode
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    agent,
-    deliver,
-    hub,
-    reply,
-    request,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import agent, deliver, hub, request, spoke_config
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import reply
 
 
 def test_a_registered_peer_is_shown_whole() -> None:
