@@ -48,16 +48,17 @@ def until_interrupted(*argv: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextlib.contextmanager
 def captured(lab: LiveLab, where: str, path: Path) -> Iterator[None]:
-    """`capture` of a line into a file, from before the block on."""
+    """`capture` of a line into a file, from before the block on: tcpdump has told that it listens."""
     with until_interrupted("capture", where, "--output", str(path), "--lab", lab.name) as command:
-        lab.wait_for(lambda: _captures(command, path), what=f"a capture of {where}")
+        assert command.stdout is not None
+        said = []
+        for line in command.stdout:
+            said.append(line)
+            if "listening on" in line:
+                break
+        else:
+            raise AssertionError(f"capture of {where} ended: {''.join(said)}")
         yield
-
-
-def _captures(command: subprocess.Popen[str], path: Path) -> bool:
-    """tcpdump writes the header once its socket is there."""
-    assert command.poll() is None, f"capture ended: {command.stdout.read() if command.stdout else ''}"
-    return path.exists() and path.stat().st_size >= pcap.GLOBAL_OCTETS
 
 
 @contextlib.contextmanager
