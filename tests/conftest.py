@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
@@ -19,3 +22,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for each in (signal.SIGHUP, signal.SIGQUIT):
     if signal.getsignal(each) is signal.SIG_IGN:
         signal.signal(each, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _complaints_are_of_this_module() -> Iterator[None]:
+    """What was left open is complained of when it is collected: here, and not in some later module's test."""
+    yield
+    gc.collect()
