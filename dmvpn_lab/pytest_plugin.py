@@ -36,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="how nodes are run, as in 'dmvpn-lab up --backend' (default: netns)")  # fmt: skip
     group.addoption("--keep-lab", action="store_true",
                     help="leave the labs running at the end; the next run takes them up again")  # fmt: skip
+    group.addoption("--lab-capture", metavar="all|none|ROUTER,...", default="all", type=_routers,
+                    help="whose NBMA links are captured, for a test that fails (default: all)")  # fmt: skip
     group.addoption("--lab-artefacts", metavar="FOLDER", default="results/artefacts",
                     help="where a failed test leaves events, captures, tables and logs "
                     "(default: results/artefacts)")  # fmt: skip
@@ -51,6 +53,7 @@ def dmvpn_labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
         config.getoption("--lab-topology"),
         config.getoption("--lab-backend"),
         keep=config.getoption("--keep-lab"),
+        capture=config.getoption("--lab-capture"),
     )
     config.stash[LABS] = labs
     try:
@@ -109,6 +112,13 @@ def _folder(item: pytest.Item, when: str) -> Path:
         folder = folder / when
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _routers(words: str) -> tuple[str, ...] | None:
+    """Of `--lab-capture`: None means all."""
+    if words == "all":
+        return None
+    return () if words == "none" else tuple(words.split(","))
 
 
 def _say(config: pytest.Config, text: str) -> None:

@@ -1,7 +1,7 @@
 """The packets on every NBMA link, kept in memory until a test fails.
 
-One tcpdump in the ISP router sees all of its lines (`-i any`, link type LINUX_SLL2: the header
-names the interface). A packet that crosses the ISP is there twice, once on each line.
+One tcpdump in the ISP router sees all of its lines, or those that were chosen (`-i any`, link type
+LINUX_SLL2: the header names the interface). A packet that crosses the ISP is there twice, once on each line.
 
     global header  24 octets
     record         16 octets (seconds, fraction, captured length, length), then the packet
@@ -15,11 +15,12 @@ import collections
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from dmvpn_lab.errors import LabError
+from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.running import RunningLab
+from dmvpn_lab.spec.plan_types import Plan
 
 GLOBAL_OCTETS, RECORD_OCTETS, INDEX_AT = 24, 16, 4
 LIMIT = 16 << 20
@@ -27,13 +28,29 @@ LIMIT = 16 << 20
 ARGV = ("tcpdump", "--immediate-mode", "-n", "-U", "-i", "any", "-y", "LINUX_SLL2", "-w", "-")
 
 
-class Capture:
-    """A capture of one lab's NBMA links."""
+def lines(plan: Plan, chosen: Sequence[str] | None) -> dict[str, str]:
+    """The ISP's interface -> whose line it is: of all there are, or of those chosen. Raises UsageError."""
+    there = {access.isp_interface: access.router for access in plan.access if access.provider == plan.isp}
+    if chosen is None:
+        return there
+    if unknown := [name for name in chosen if name not in there.values()]:
+        raise UsageError(
+            f"lab {plan.lab} has no NBMA link of {unknown[0]!r} to capture",
+            hint=f"there are: {', '.join(there.values())}",
+        )
+    return {interface: router for interface, router in there.items() if router in chosen}
 
-    def __init__(self, lab: RunningLab) -> None:
+
+class Capture:
+    """A capture of NBMA links of one lab."""
+
+    def __init__(self, lab: RunningLab, routers: dict[str, str]) -> None:
+        """`routers` are those of `lines`."""
         self._lab = lab
+        self._routers = routers
         self._records: collections.deque[bytes] = collections.deque()
-        self._octets = 0
+        self.octets = 0
+        """Of what is kept."""
         self._header = b""
         self._names: dict[int, str] = {}
 
@@ -42,12 +59,11 @@ class Capture:
         """It captures for the length of a block. Raises LabError when it cannot."""
         isp = self._lab.plan.isp
         assert isp is not None
-        lines = [access for access in self._lab.plan.access if access.provider == isp]
-        routers = {access.isp_interface: access.router for access in lines}
         for link in json.loads(await self._lab.must(isp, "ip", "-json", "link", "show")):
-            if link["ifname"] in routers:
-                self._names[link["ifindex"]] = routers[link["ifname"]]
-        async with self._lab.stream(isp, ARGV) as tcpdump:
+            if link["ifname"] in self._routers:
+                self._names[link["ifindex"]] = self._routers[link["ifname"]]
+        only = " or ".join(f"ifindex {index}" for index in self._names)
+        async with self._lab.stream(isp, [*ARGV, only]) as tcpdump:
             assert tcpdump.stdout is not None
             assert tcpdump.stderr is not None
             said = [""]
@@ -65,7 +81,7 @@ class Capture:
     def clear(self) -> None:
         """Forget every packet so far."""
         self._records.clear()
-        self._octets = 0
+        self.octets = 0
 
     def write(self, folder: Path) -> list[Path]:
         """One pcap file for each line that had a packet, named after its router."""
@@ -91,6 +107,6 @@ class Capture:
 
     def _keep(self, record: bytes) -> None:
         self._records.append(record)
-        self._octets += len(record)
-        while self._octets > LIMIT:
-            self._octets -= len(self._records.popleft())
+        self.octets += len(record)
+        while self.octets > LIMIT:
+            self.octets -= len(self._records.popleft())

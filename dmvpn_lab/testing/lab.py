@@ -70,13 +70,13 @@ class Recovery:
 class LiveLab:
     """One running lab. Made by `Labs`, or handed out by the fixture `dmvpn_lab`."""
 
-    def __init__(self, lab: RunningLab, backend: str, loop: Loop) -> None:
+    def __init__(self, lab: RunningLab, backend: str, loop: Loop, capture: Sequence[str] | None) -> None:
         self.lab = lab
         """The asynchronous view of it."""
         self.backend = backend
         self._loop = loop
-        self._observation = Observation(lab)
-        self._observer: Observer | None = loop.run(self._observation.start())
+        self._observer: Observer | None = None
+        self.observe(capture)
 
     @property
     def plan(self) -> Plan:
@@ -251,6 +251,16 @@ class LiveLab:
         """Whether every node runs."""
         states = self._run(self.lab.backend.nodes(self.name))
         return len(states) == len(self.plan.nodes) and all(state.running for state in states)
+
+    def observe(self, capture: Sequence[str] | None) -> None:
+        """Look at it from now on; `capture` names the routers whose NBMA links are captured, None means all.
+
+        Raises UsageError for a router that has none.
+        """
+        self.release()
+        self.capture = capture
+        self._observation = Observation(self.lab, capture)
+        self._observer = self._loop.run(self._observation.start())
 
     def release(self) -> None:
         """Stop looking at it; the lab runs on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dmvpn_lab import controller
@@ -14,6 +14,7 @@ from dmvpn_lab.scenario import load
 from dmvpn_lab.scenario.timeline import Timeline
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.testing import artefacts
+from dmvpn_lab.testing.capture import lines
 from dmvpn_lab.testing.lab import LiveLab
 from dmvpn_lab.testing.loop import Loop
 
@@ -21,20 +22,29 @@ LOG = logging.getLogger("dmvpn_lab")
 
 
 class Labs:
-    """Every lab that this session has up. `topology` and `backend` are what `get()` starts."""
+    """Every lab that this session has up. `topology` and `backend` are what `get()` starts.
 
-    def __init__(self, topology: str, backend: str, *, keep: bool = False) -> None:
+    `capture` names the routers whose NBMA links are captured: none, some, or all of them (None).
+    """
+
+    def __init__(
+        self, topology: str, backend: str, *, keep: bool = False, capture: Sequence[str] | None = None
+    ) -> None:
         self.topology = topology
         self.backend = backend
         self.keep = keep
+        self.capture = capture
         self._loop: Loop | None = None
         self._up: dict[str, tuple[tuple[Path, str], LiveLab]] = {}
         """Lab name -> (topology file, backend), lab. Two labs of one name exclude each other."""
 
-    def get(self, topology: str | None = None, backend: str | None = None) -> LiveLab:
+    def get(
+        self, topology: str | None = None, backend: str | None = None, *, capture: Sequence[str] | None = None
+    ) -> LiveLab:
         """The running lab of a topology on a backend; started if it is not up.
 
         One of the same name on another backend, or with another content, is taken down first.
+        `capture` is for this lab what it is for all, and must fit it: else UsageError.
         """
         if not can_run_labs():
             raise HostError(
@@ -42,10 +52,15 @@ class Labs:
             )
         path = controller.find_topology(topology or self.topology)
         key = (path.resolve(), backend or self.backend)
-        name = planner.read(path).lab
+        plan = planner.read(path)
+        name = plan.lab
+        chosen = self.capture if capture is None else tuple(capture)
+        lines(plan, chosen)  # a wrong one is told before it costs a start
         if name in self._up:
             there, lab = self._up[name]
             if there == key:
+                if capture is not None and chosen != lab.capture:
+                    lab.observe(chosen)
                 return lab
             self._drop(name)
         if self._loop is None:
@@ -53,7 +68,7 @@ class Labs:
         done = self._loop.run(
             controller.up(str(path), key[1], lambda phase, detail: LOG.info("%s: %s", phase, detail))
         )
-        lab = LiveLab(done.lab, key[1], self._loop)
+        lab = LiveLab(done.lab, key[1], self._loop, chosen)
         self._up[name] = (key, lab)
         return lab
 
@@ -66,9 +81,11 @@ class Labs:
         return self.get(str(loaded.topology), backend).scenario(loaded.scenario)
 
     @contextlib.contextmanager
-    def running(self, topology: str | None = None, backend: str | None = None) -> Iterator[LiveLab]:
+    def running(
+        self, topology: str | None = None, backend: str | None = None, *, capture: Sequence[str] | None = None
+    ) -> Iterator[LiveLab]:
         """A lab for the length of a block: for a fixture of a module's own."""
-        lab = self.get(topology, backend)
+        lab = self.get(topology, backend, capture=capture)
         try:
             yield lab
         finally:

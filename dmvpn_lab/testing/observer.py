@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from dmvpn_lab.running import Event, RunningLab, Watch, watching
-from dmvpn_lab.testing.capture import Capture
+from dmvpn_lab.testing.capture import Capture, lines
 
 
 class Observer:
@@ -39,13 +39,14 @@ class Observer:
 
 
 @contextlib.asynccontextmanager
-async def observing(lab: RunningLab) -> AsyncIterator[Observer]:
-    """An observer of a lab for the length of a block."""
+async def observing(lab: RunningLab, chosen: Sequence[str] | None) -> AsyncIterator[Observer]:
+    """An observer of a lab for the length of a block. `chosen`: whose NBMA links it captures; None: all."""
+    routers = lines(lab.plan, chosen)
     async with contextlib.AsyncExitStack() as stack:
         watch = await stack.enter_async_context(watching(lab))
         capture = None
-        if lab.plan.isp is not None:
-            capture = Capture(lab)
+        if routers:
+            capture = Capture(lab, routers)
             await stack.enter_async_context(capture.running())
         yield Observer(lab, watch, capture)
 
@@ -53,8 +54,9 @@ async def observing(lab: RunningLab) -> AsyncIterator[Observer]:
 class Observation:
     """Runs `observing` as a task of its own, so that it can be ended from any other."""
 
-    def __init__(self, lab: RunningLab) -> None:
+    def __init__(self, lab: RunningLab, chosen: Sequence[str] | None) -> None:
         self._lab = lab
+        self._chosen = chosen
         self._end = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -78,6 +80,6 @@ class Observation:
             await self._task
 
     async def _run(self, ready: asyncio.Future[Observer]) -> None:
-        async with observing(self._lab) as observer:
+        async with observing(self._lab, self._chosen) as observer:
             ready.set_result(observer)
             await self._end.wait()

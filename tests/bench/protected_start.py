@@ -41,6 +41,6 @@ def measure(folder: Path) -> list[Figure]:
 
 def _event(lab: Lab, name: str) -> float:
     """When the spoke's agent first told of it."""
-    _, said = lab.cli("events", "--json")
+    _, said = labs.cli("events", "--json", "--lab", lab.name)
     events = map(json.loads, said.splitlines())
     return min(float(e["at"]) for e in events if e["event"] == name and e["node"] == SPOKE)

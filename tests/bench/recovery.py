@@ -7,15 +7,17 @@ without a reply counts. The times of the cut are counted from the command that p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import statistics
 import time
 from pathlib import Path
 
 from dmvpn_lab.node.supervisor import STABLE_S
+from dmvpn_lab.running import RunningLab
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.bench.figures import Figure, say
 from tests.live import labs
-from tests.live.labs import Lab
 
 GROUP = "recovery under IPsec"
 NAME = "bench-recovery"
@@ -38,28 +40,24 @@ REPLY = re.compile(r"^\[(?P<at>[0-9.]+)\] .*icmp_seq=", re.MULTILINE)
 
 def measure(folder: Path, runs: int) -> list[Figure]:
     """The median of each fault, of a new address, and of a cut of the hub's line."""
-    with labs.running(labs.topology(folder, "ipsec", NAME)) as lab:
-        failed = [f"{r.name} {r.node}: {r.observed}" for r in lab.verify() if not r.passed]
-        assert not failed, failed
+    path = labs.topology(folder, "ipsec", NAME)
+    with contextlib.closing(Labs(str(path), "netns", capture=())) as session, session.running() as lab:
+        lab.verify()
         faults = [_fault(lab, fault, way, node, goal, runs) for fault, way, node, goal in FAULTS]
         return [*faults, *_moved(lab, runs), _cuts(lab, runs)]
 
 
-def cut(lab: Lab) -> float:
+async def cut(lab: RunningLab) -> float:
     """Cut the hub's line for 5 s under traffic. Returns the seconds from the link to the first reply."""
-    return asyncio.run(_cut(lab))
-
-
-async def _cut(lab: Lab) -> float:
     argv = ["ping", "-n", "-D", "-i", "0.02", "-w", str(int(CUT_S) + 8), "192.168.0.2"]
     async with asyncio.TaskGroup() as group:
-        traffic = group.create_task(lab.running.exec("host-1", *argv))
+        traffic = group.create_task(lab.exec("host-1", *argv))
         await asyncio.sleep(1.0)
-        await lab.running.must("isp", "ip", "link", "set", "eth1", "down")
+        await lab.must("isp", "ip", "link", "set", "eth1", "down")
         down = time.time()
         await asyncio.sleep(CUT_S)
         up = time.time()
-        await lab.running.must("isp", "ip", "link", "set", "eth1", "up")
+        await lab.must("isp", "ip", "link", "set", "eth1", "up")
     replies = [float(found["at"]) for found in REPLY.finditer(traffic.result().stdout)]
     during = [at for at in replies if down + 0.5 < at < up]
     assert min(replies) < down, "no traffic before the cut"
@@ -67,42 +65,38 @@ async def _cut(lab: Lab) -> float:
     return min(at for at in replies if at > up) - up
 
 
-def _fault(lab: Lab, fault: str, way: str, node: str, at_most: float | None, runs: int) -> Figure:
+def _fault(lab: LiveLab, fault: str, way: str, node: str, at_most: float | None, runs: int) -> Figure:
     times, lost = [], []
     for run in range(runs):
         say(f"recovery: {fault} {way} on {node}, run {run + 1} of {runs}")
         if fault == "ike-restart":
             time.sleep(STABLE_S)  # what ends again sooner is started again later
-        done = lab.json("inject", fault, node, "--how", way)
-        assert done["passed"], done
-        times.append(max(each["outage_s"] for each in done["outages"]))
-        lost.append(max(each["lost"] for each in done["outages"]))
+        outages = lab.outage(fault, node, way)
+        times.append(max(each.outage_s for each in outages))
+        lost.append(max(each.lost for each in outages))
     note = f"{min(times):.2f} to {max(times):.2f} s; {max(lost)} pings lost at the most"
     return Figure(GROUP, f"{fault} {way} on {node}", statistics.median(times), "s", at_most, note)
 
 
-def _moved(lab: Lab, runs: int) -> list[Figure]:
+def _moved(lab: LiveLab, runs: int) -> list[Figure]:
     """From the spoke's word of its new address to the hub's SA."""
     times = []
     for run in range(runs):
         say(f"recovery: a new address, run {run + 1} of {runs}")
-        _, results = lab.change("spoke-a")
-        assert [r for r in results if not r.passed] == []
-        new = lab.query("spoke-a", "status")["tunnels"][0]["nbma"]
-        events = lab.json_lines("events")
-        noticed = max(e["at"] for e in events if e["event"] == "nbma-changed" and e.get("new") == new)
-        ups = [e["at"] for e in events
-               if e["event"] == "ipsec-up" and e["node"] == "hub" and e["nbma"] == new]  # fmt: skip
+        lab.address_change("spoke-a")
+        new = lab.show("spoke-a", "status")["tunnels"][0]["nbma"]
+        noticed = max(e["at"] for e in lab.events("nbma-changed", new=new))
+        ups = [e["at"] for e in lab.events("ipsec-up", node="hub", nbma=new)]
         times.append(min(at for at in ups if at >= noticed) - noticed)
         lab.undo()
     return [Figure(GROUP, "a new address, to the hub's new SA", statistics.median(times), "s", 0.21)]
 
 
-def _cuts(lab: Lab, runs: int) -> Figure:
+def _cuts(lab: LiveLab, runs: int) -> Figure:
     times = []
     for run in range(runs):
         say(f"recovery: a cut of {CUT_S:.0f} s, run {run + 1} of {runs}")
-        times.append(cut(lab))
+        times.append(lab.run(cut(lab.lab)))
     note = f"{min(times):.2f} to {max(times):.2f} s"
     name = f"a cut of {CUT_S:.0f} s of the hub's line, after the link"
     return Figure(GROUP, name, statistics.median(times), "s", CUT_AT_MOST_S, note)

@@ -10,21 +10,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from dmvpn_lab import controller, convergence
-from dmvpn_lab.backends.base import ExecResult
+from dmvpn_lab import controller
 from dmvpn_lab.backends.cgroup import Cgroup
 from dmvpn_lab.backends.state import LABS
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.cli.commands import run_here
-from dmvpn_lab.convergence import Step
-from dmvpn_lab.faults import address_change, base
-from dmvpn_lab.faults.base import Line
-from dmvpn_lab.running import RunningLab, watching
+from dmvpn_lab.running import RunningLab
 
 TOP = Path(__file__).resolve().parent.parent.parent
 TOPOLOGIES = TOP / "topologies"
@@ -41,19 +37,9 @@ def topology(folder: Path, name: str, lab: str, *changes: tuple[str, str]) -> Pa
     return path
 
 
-class Commanded(Protocol):
-    """A lab in whose nodes commands can be run: one of these, or one of the plugin."""
-
-    def exec(self, node: str, *argv: str) -> ExecResult:
-        """A command in a node."""
-
-    def must(self, node: str, *argv: str) -> str:
-        """The output of a command in a node that has to succeed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A running lab."""
+    """A running lab that no plugin looks at."""
 
     running: RunningLab
 
@@ -70,10 +56,6 @@ class Lab:
 
         return asyncio.run(collect())
 
-    def exec(self, node: str, *argv: str) -> ExecResult:
-        """A command in a node."""
-        return asyncio.run(self.running.exec(node, *argv))
-
     def must(self, node: str, *argv: str) -> str:
         """The output of a command in a node that has to succeed."""
         return asyncio.run(self.running.must(node, *argv))
@@ -81,47 +63,6 @@ class Lab:
     def query(self, node: str, name: str) -> Any:
         """What an agent answers."""
         return asyncio.run(self.running.query(node, name))
-
-    def change(self, node: str, **wish: Any) -> tuple[list[Step], list[CheckResult]]:
-        """Inject an address change and wait for the recovery."""
-        return asyncio.run(
-            self._follow(address_change.inject(self.running, address_change.Wish(node, **wish)))
-        )
-
-    def undo(self) -> tuple[list[Step], list[CheckResult]]:
-        """Undo the newest fault and wait for the recovery."""
-
-        async def undone() -> tuple[None, tuple[Line, ...]]:
-            return None, await address_change.undo(self.running, base.in_force(self.running)[-1])
-
-        return asyncio.run(self._follow(undone()))
-
-    async def _follow(
-        self, injection: Coroutine[Any, Any, tuple[Any, tuple[Line, ...]]]
-    ) -> tuple[list[Step], list[CheckResult]]:
-        steps: list[Step] = []
-        results: list[CheckResult] = []
-        async with watching(self.running) as watch:
-            _, after = await injection
-            for line in after:
-                steps += [step async for step in convergence.recovery(self.running, watch, line)]
-        for line in after:
-            results += await convergence.moved(self.running, line)
-        return steps, results
-
-    def cli(self, *argv: str) -> tuple[int, str]:
-        """Run a command of the command line on this lab: exit code and standard output."""
-        return cli(*argv, "--lab", self.name)
-
-    def json(self, *argv: str) -> Any:
-        """What a command prints with --json."""
-        return told(self.name, *argv)
-
-    def json_lines(self, *argv: str) -> list[dict[str, Any]]:
-        """What a command prints with --json that prints an object a line."""
-        code, out = self.cli(*argv, "--json")
-        assert code == 0, out
-        return [json.loads(line) for line in out.splitlines()]
 
 
 def cli(*argv: str) -> tuple[int, str]:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.bench import recovery
 from tests.live import labs, test_mtu
-from tests.live.labs import Lab
 from tests.live.line_watch import ESP, GRE, UDP, LineWatch, line_watch
 from tests.live.router_watch import RouterWatch, router_watch
 
@@ -33,7 +33,7 @@ BOUND_S = 8.0
 class Protected:
     """The lab, its capture, and when it began."""
 
-    def __init__(self, lab: Lab, lines: LineWatch, spoke_a: RouterWatch) -> None:
+    def __init__(self, lab: LiveLab, lines: LineWatch, spoke_a: RouterWatch) -> None:
         self.lab = lab
         self.lines = lines
         self.spoke_a = spoke_a
@@ -42,22 +42,11 @@ class Protected:
 
     def events(self) -> list[dict[str, Any]]:
         """All agents' events so far, in order of time."""
-        routers = ("hub", "spoke-a", "spoke-b")
-        found = [event for node in routers for event in asyncio.run(self._past(node))]
-        return sorted(found, key=lambda event: event["at"])
+        return sorted(self.lab.run(self._past()), key=lambda event: event["at"])
 
-    async def _past(self, node: str) -> list[dict[str, Any]]:
-        """One agent's events: they come before the answer to a question that is asked after them."""
-        reader, writer = await self.lab.running.backend.open(self.lab.name, node)
-        for request in ({"subscribe": True, "replay": True}, {"query": "nhs"}):
-            writer.write(json.dumps({"v": 1, "id": "query" in request, **request}).encode() + b"\n")
-        found = []
-        async with asyncio.timeout(60):
-            while (message := json.loads(await reader.readline())).get("id") is not True:
-                if "event" in message:
-                    found.append({"node": node, **message})
-        writer.close()
-        return found
+    async def _past(self) -> list[dict[str, Any]]:
+        told = await asyncio.gather(*(self.lab.lab.past(node) for node in ("hub", "spoke-a", "spoke-b")))
+        return [event for events in told for event in events]
 
     def first(self, name: str, node: str, **facts: Any) -> dict[str, Any]:
         """The first event of that name on a node, with those facts."""
@@ -68,22 +57,22 @@ class Protected:
 
     def spis(self, node: str) -> set[str]:
         """Inbound SPIs of a router."""
-        return {entry["spi_in"] for entry in self.lab.query(node, "ipsec")}
+        return {entry["spi_in"] for entry in self.lab.show(node, "ipsec")}
 
 
 @pytest.fixture(scope="module")
-def protected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
+def protected(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Protected]:
     path = labs.topology(tmp_path_factory.mktemp("ipsec"), "ipsec", NAME)
-    with line_watch(NAME) as lines, router_watch(NAME, "spoke-a") as spoke, labs.running(path) as lab:
-        assert lines.opened.is_set()
-        assert spoke.opened.is_set()
-        yield Protected(lab, lines, spoke)
+    with line_watch(NAME) as lines, router_watch(NAME, "spoke-a") as spoke:
+        with dmvpn_labs.running(str(path)) as lab:
+            assert lines.opened.is_set()
+            assert spoke.opened.is_set()
+            yield Protected(lab, lines, spoke)
+        assert labs.left_behind(NAME) == []
 
 
 def test_every_check_of_the_protected_lab_passes(protected: Protected) -> None:
-    results = protected.results
-    assert [f"{r.name} {r.node}: {r.observed}" for r in results if not r.passed] == []
-    assert sum(r.name == "encryption" for r in results) == 5
+    assert sum(r.name == "encryption" for r in protected.results) == 5
 
 
 @pytest.mark.parametrize(("spoke", "nbma"), [("spoke-a", SPOKE_A), ("spoke-b", SPOKE_B)])
@@ -181,18 +170,17 @@ def test_traffic_gets_over_each_fault_in_seconds(
     protected: Protected, fault: str, how: str, node: str
 ) -> None:
     began = time.time()
-    done = protected.lab.json("inject", fault, node, "--how", how)
-    assert done["passed"], done
-    assert len(done["outages"]) == (2 if node == "hub" else 1)
-    for each in done["outages"]:
-        print(f"{fault} {how} on {node}: {each['spoke']} secured after {each['secured_after_s']:.2f} s, "
-              f"{each['outage_s']:.2f} s without replies, {each['lost']} lost")  # fmt: skip
-        assert each["outage_s"] < BOUND_S
+    outages = protected.lab.outage(fault, node, how)
+    assert len(outages) == (2 if node == "hub" else 1)
+    for each in outages:
+        print(f"{fault} {how} on {node}: {each.spoke} secured after {each.secured_after_s:.2f} s, "
+              f"{each.outage_s:.2f} s without replies, {each.lost} lost")  # fmt: skip
+        assert each.outage_s < BOUND_S
         if fault == "rekey":
-            assert each["lost"] <= 1
-    assert protected.lab.json("inject", "list")["in_force"] == []
+            assert each.lost <= 1
+    assert protected.lab.faults() == []
     if fault != "agent-kill":  # a new agent registers, whatever became of the SAs
-        spokes = {each["spoke"] for each in done["outages"]}
+        spokes = {each.spoke for each in outages}
         assert {e["node"] for e in registrations(protected, began)} == (set() if fault == "rekey" else spokes)
 
 
@@ -205,7 +193,7 @@ def registrations(protected: Protected, began: float) -> list[dict[str, Any]]:
 @pytest.mark.long
 def test_traffic_comes_back_at_once_after_a_cut_of_the_hubs_line_for_5_s(protected: Protected) -> None:
     before = protected.spis("spoke-b")
-    back_s = recovery.cut(protected.lab)
+    back_s = protected.lab.run(recovery.cut(protected.lab.lab))
     print(f"a 5 s cut: replies {back_s:.2f} s after the link")
     assert back_s < BOUND_S
     assert protected.spis("spoke-b") == before  # so short an outage ends no SA
@@ -213,12 +201,10 @@ def test_traffic_comes_back_at_once_after_a_cut_of_the_hubs_line_for_5_s(protect
 
 def test_a_new_address_gets_new_sas_and_leaves_the_other_spoke_alone(protected: Protected) -> None:
     other = protected.spis("spoke-b")
-    steps, results = protected.lab.change("spoke-a")
-    print({step.step: step.after_s for step in steps})
-    assert [result for result in results if not result.passed] == []
-    new = protected.lab.query("spoke-a", "status")["tunnels"][0]["nbma"]
+    print({step.step: step.after_s for step in protected.lab.address_change("spoke-a").steps})
+    new = protected.lab.show("spoke-a", "status")["tunnels"][0]["nbma"]
     assert new != SPOKE_A
-    at_hub = {entry["nbma"]: entry for entry in protected.lab.query("hub", "ipsec")}
+    at_hub = {entry["nbma"]: entry for entry in protected.lab.show("hub", "ipsec")}
     assert set(at_hub) == {new, SPOKE_B}  # the old one is gone
     assert at_hub[new]["identity"] == f"spoke-a.{NAME}.test"
     assert protected.spis("spoke-b") == other
@@ -228,7 +214,7 @@ def test_a_new_address_gets_new_sas_and_leaves_the_other_spoke_alone(protected: 
     print(f"new address -> new SA at the hub {up['at'] - noticed['at']:.2f} s")
     assert up["at"] - noticed["at"] < BOUND_S
     protected.lab.undo()
-    assert {entry["nbma"] for entry in protected.lab.query("hub", "ipsec")} == {SPOKE_A, SPOKE_B}
+    assert {entry["nbma"] for entry in protected.lab.show("hub", "ipsec")} == {SPOKE_A, SPOKE_B}
 
 
 def test_the_largest_packet_of_the_lans_passes_both_tunnels_whole_and_a_larger_one_is_told(
@@ -247,7 +233,7 @@ def test_the_largest_packet_of_the_lans_passes_both_tunnels_whole_and_a_larger_o
 
 def test_tcp_through_two_protected_tunnels_is_told_what_fits(protected: Protected) -> None:
     protected.lab.must("host-1", "ip", "route", "flush", "cache")
-    ends = asyncio.run(test_mtu.transfer(protected.lab.running))
+    ends = protected.lab.run(test_mtu.transfer(protected.lab.lab))
     assert ends == (test_mtu.MSS - test_mtu.TIMESTAMPS,) * 2
 
 
@@ -265,7 +251,7 @@ def test_a_line_that_takes_less_than_a_tunnel_packet_is_no_black_hole(protected:
             protected.lab.must(node, "ip", "route", "flush", "cache")
 
 
-def what_passes(lab: Lab) -> int:
+def what_passes(lab: LiveLab) -> int:
     """The size that host-1 finds by pings with DF and by what it is told of them; each takes one hop more."""
     size = test_mtu.MTU
     for _ in range(12):
@@ -285,8 +271,7 @@ def test_no_packet_was_ever_in_pieces(protected: Protected) -> None:
 
 def test_the_lab_ends_and_nothing_was_ever_in_clear(protected: Protected) -> None:
     began = time.time()
-    code, _ = labs.cli("down", NAME)
-    assert code == 0
+    protected.lab.down()
     protected.lines.close()
     assert protected.lines.lost == 0
     assert protected.lines.cleartext() == []

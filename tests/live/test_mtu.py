@@ -8,7 +8,6 @@ import pytest
 
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.testing import LiveLab
-from tests.live.labs import Commanded
 
 pytestmark = pytest.mark.live
 
@@ -38,7 +37,7 @@ with socket.create_connection(("192.168.2.2", 7000), 20) as connection:
 """
 
 
-def ping(lab: Commanded, octets: int) -> tuple[int, str]:
+def ping(lab: LiveLab, octets: int) -> tuple[int, str]:
     """One ping of so many octets in all from host-1 to host-2 that must not be fragmented."""
     done = lab.exec(
         "host-1", "ping", "-n", "-c", "1", "-W", "3", "-M", "do", "-s", str(octets - HEADERS), "192.168.2.2"
@@ -46,7 +45,7 @@ def ping(lab: Commanded, octets: int) -> tuple[int, str]:
     return done.exit_code, done.stdout + done.stderr
 
 
-def fragments(lab: Commanded, node: str) -> int:
+def fragments(lab: LiveLab, node: str) -> int:
     """Fragments that a node has made."""
     line = lab.must(node, "nstat", "-az", "IpFragCreates").splitlines()[-1]
     return int(line.split()[1])

@@ -11,7 +11,6 @@ import pytest
 
 from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import labs
-from tests.live.labs import Commanded
 
 pytestmark = pytest.mark.live
 FAR = "192.168.2.2"
@@ -27,18 +26,18 @@ def lab(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
 
 
-def shortcuts(lab: Commanded, node: str) -> dict[str, str]:
+def shortcuts(lab: LiveLab, node: str) -> dict[str, str]:
     """Prefix -> next hop of the kernel's shortcut routes."""
     routes = json.loads(lab.must(node, "ip", "-json", "route", "show", "table", "8193") or "[]")
     return {route["dst"]: route["gateway"] for route in routes}
 
 
-def hops(lab: Commanded) -> list[str]:
+def hops(lab: LiveLab) -> list[str]:
     said = lab.must("host-1", "traceroute", "-n", "-q", "1", "-w", "2", "-m", "6", FAR)
     return [line.split()[1] for line in said.splitlines()[1:]]
 
 
-def until(lab: Commanded, node: str, wanted: dict[str, str]) -> None:
+def until(lab: LiveLab, node: str, wanted: dict[str, str]) -> None:
     """Wait until a router has these shortcuts and no other."""
     deadline = time.monotonic() + PATIENCE_S
     while (seen := shortcuts(lab, node)) != wanted:

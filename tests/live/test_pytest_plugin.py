@@ -13,6 +13,8 @@ from dmvpn_lab.backends.state import running_labs
 pytestmark = pytest.mark.live
 
 SUITE = """
+    PCAP_HEADER = 24
+
     def test_that_fails_after_a_fault(dmvpn_lab):
         dmvpn_lab.address_change("spoke-a", "172.16.1.77/24")
         assert dmvpn_lab.show("hub", "nhrp") == "something else"
@@ -21,6 +23,22 @@ SUITE = """
         assert dmvpn_lab.faults() == []
         assert dmvpn_lab.events() == []
         assert {e["nbma"] for e in dmvpn_lab.show("hub", "nhrp")} == {"172.16.1.1", "172.16.2.1"}
+
+    def test_that_fails_with_one_link_captured(dmvpn_labs, tmp_path):
+        lab = dmvpn_labs.get(capture=["spoke-b"])
+        for spoke in ("spoke-a", "spoke-b"):
+            lab.must(spoke, "ping", "-c", "1", "-W", "5", "10.0.0.1")
+
+        def nothing_else_is_kept():
+            (file,) = lab.observer.capture.write(tmp_path)
+            assert file.stat().st_size == PCAP_HEADER + lab.observer.capture.octets
+
+        lab.wait_for(lambda: nothing_else_is_kept() is None)
+        assert lab.name == "something else"
+
+    def test_that_fails_without_a_capture(dmvpn_labs):
+        lab = dmvpn_labs.get(capture=[])
+        assert lab.name == "something else"
 
     def test_that_breaks_a_node(dmvpn_lab):
         dmvpn_lab.exec("host-1", "kill", "-TERM", "1")
@@ -50,18 +68,28 @@ def suite(pytester: pytest.Pytester) -> pytest.RunResult:
 def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_there_is_to_know(
     suite: pytest.RunResult, pytester: pytest.Pytester
 ) -> None:
-    suite.assert_outcomes(passed=2, failed=2)
-    folder, without_a_lab = sorted((pytester.path / "left").iterdir())
+    suite.assert_outcomes(passed=2, failed=4)
+    folder, one_link, no_link, without_a_lab = (
+        pytester.path / "left" / f"test_suite.py--test_that_{name}"
+        for name in (
+            "fails_after_a_fault",
+            "fails_with_one_link_captured",
+            "fails_without_a_capture",
+            "takes_its_lab_down_and_fails",
+        )
+    )
     assert [path.name for path in without_a_lab.iterdir()] == ["failure.txt"]
     assert "something else" in (folder / "failure.txt").read_text()
     _events_tell_the_move(folder)
     _captures_hold_the_registration(folder)
+    assert [path.name for path in (one_link / "captures").iterdir()] == ["spoke-b.pcap"]
+    assert list((no_link / "captures").iterdir()) == []
     cache = json.loads((folder / "show/hub/nhrp.json").read_text())
     assert "172.16.1.77" in {entry["nbma"] for entry in cache}
     assert "agent.log" in (folder / "logs/hub.log").read_text()
     cases = ElementTree.parse(pytester.path / "junit.xml").findall(".//property")
     assert [(each.get("name"), each.get("value")) for each in cases] == [
-        ("dmvpn-lab-artefacts", str(left)) for left in (folder, without_a_lab)
+        ("dmvpn-lab-artefacts", str(left)) for left in (folder, one_link, no_link, without_a_lab)
     ]
     assert "phase-1" not in running_labs()
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dmvpn_lab.testing import Labs
 from tests.live import labs
 
 pytestmark = pytest.mark.live
@@ -60,15 +61,18 @@ class Page:
         self.spoke = " ".join(found[f"node-{SPOKE}"].itertext())
 
 
-def test_a_browser_sees_a_spoke_without_an_address_then_with_another_and_then_the_end(tmp_path: Path) -> None:
-    with labs.running(labs.topology(tmp_path, "hub-and-spoke", NAME)) as lab:
+def test_a_browser_sees_a_spoke_without_an_address_then_with_another_and_then_the_end(
+    dmvpn_labs: Labs, tmp_path: Path
+) -> None:
+    path = labs.topology(tmp_path, "hub-and-spoke", NAME)
+    with dmvpn_labs.running(str(path)) as lab:
         server = labs.start_command("watch", "--browser", "--port", "0", NAME)
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:"), address
         page = Page(address)
         page.until(lambda p: "registered" in p.tunnel and "NBMA 172.16.1.1" in p.spoke)
-        lab.change(SPOKE, gap_s=5.0)
+        lab.address_change(SPOKE, gap_s=5.0)
         page.until(lambda p: "not-registered" in p.tunnel and "NBMA none" in p.spoke)
         page.until(lambda p: "registered" in p.tunnel and "NBMA 172.16.1.2" in p.spoke)
         page.until(lambda p: {f"{SPOKE} nbma-changed", f"{HUB} peer-registered"} <= set(p.events))
