@@ -55,7 +55,7 @@ EVENTS = (
     "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
     "shortcut-added",  # interface, prefix, via
     "shortcut-removed",  # interface, prefix, via, reason
-    "purge-sent",  # interface, protocol, to: a station hears that a binding that it has is over
+    "purge-sent",  # interface, protocol (or a prefix), to: a station hears that what it was told is over
     "neighbour-restored",  # interface, protocol, nbma: somebody else took it from the kernel, or changed it
     "multicast-changed",  # interface, added, removed (NBMA addresses), peers (how many there are now)
     "ike-ready",  # charon answers and has its keys and connections

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from dmvpn_lab.daemon.port import Port
 from dmvpn_lab.linux import shortcut_route
-from dmvpn_lab.linux.link import list_links
 from dmvpn_lab.linux.netlink import Netlink
 from dmvpn_lab.linux.nflog import Nflog
 from dmvpn_lab.linux.route_watch import RouteWatch
@@ -35,17 +34,18 @@ class Phase3:
         self._log = log
         self.log_socket = Nflog(NFLOG_GROUP) if any(each.redirect for each in tunnels) else None
         self.watch: RouteWatch | None = None
-        """Readable when routes changed; None without shortcuts."""
+        """Readable when routes changed; None where nothing rests on them."""
         self._again: asyncio.TimerHandle | None = None
+        ipv6 = any(part.address.version == 6 for each in tunnels for part in each.parts())
         if any(each.shortcut for each in tunnels):
-            ipv6 = any(part.address.version == 6 for each in tunnels for part in each.parts())
             shortcut_route.begin(netlink)
             if ipv6:
                 shortcut_route.begin(netlink, socket.AF_INET6)
-            self.watch = RouteWatch(ipv6=ipv6)
+        if any(each.shortcut or each.redirect for each in tunnels):
+            self.watch = RouteWatch(ipv6=ipv6, links=True)
 
     def follow(self, loop: asyncio.AbstractEventLoop, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever routes did, and once more a moment later; never without shortcuts."""
+        """Call `changed` whenever routes did, and once more a moment later."""
         watch = self.watch
         if watch is None:
             return
@@ -64,8 +64,11 @@ class Phase3:
         found = shortcut_route.find(self._netlink, action.address)
         if found is None:
             return None
-        names = {link.index: link.name for link in list_links(self._netlink)}
-        return Route(found.prefix, names.get(found.index, ""), found.gateway)
+        try:
+            name = socket.if_indextoname(found.index)
+        except OSError:
+            return None  # it has gone since
+        return Route(found.prefix, name, found.gateway)
 
     def change(self, port: Port | None, action: InstallShortcut | RemoveShortcut) -> None:
         """Add or remove a shortcut. A link that has gone has taken its own with it."""

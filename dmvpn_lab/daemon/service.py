@@ -363,7 +363,7 @@ class Service:
             case "counters":
                 return views.counters(self._agent, self._ports, state_failed=self._journal.failed)
             case "leave":
-                self._act(self._agent.leave())
+                self._act(self._agent.leave(now))
                 return None
             case "clear" | "expire":
                 self._act(self._agent.clear(now) if name == "clear" else self._agent.expire(now))

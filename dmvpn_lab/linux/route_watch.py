@@ -1,4 +1,8 @@
-"""A wait for a route: an address that came by DHCP is of use only once its default route is there."""
+"""Word of routes that change.
+
+Some wait for one: an address that came by DHCP is of use only once its default route is there. Others
+ask whether a route that they rest on is there still.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ from dmvpn_lab.linux.netlink import EventsLost, Group, NetlinkEvents
 class RouteWatch:
     """Readable whenever the IPv4 routes (or also those of IPv6) changed.
 
-    Opened only while somebody waits for one."""
+    With `links` also when a link did: of the IPv4 routes that go with one the kernel does not tell.
+    """
 
-    def __init__(self, *, ipv6: bool = False) -> None:
-        self._events = NetlinkEvents([Group.IPV4_ROUTE, *([Group.IPV6_ROUTE] if ipv6 else [])])
+    def __init__(self, *, ipv6: bool = False, links: bool = False) -> None:
+        further = ((Group.IPV6_ROUTE, ipv6), (Group.LINK, links))
+        self._events = NetlinkEvents([Group.IPV4_ROUTE, *(group for group, wanted in further if wanted)])
 
     def fileno(self) -> int:
         """For a selector or an event loop."""

@@ -25,6 +25,8 @@ PROTOCOL = 78
 RTA_OIF, RTA_MULTIPATH, RTA_TABLE, RTA_MARK = 4, 9, 15, 16
 RTM_F_FIB_MATCH = 0x2000
 RTNH_F_ONLINK = 4
+RTNH_F_LINKDOWN = 16
+"""The link has no carrier: the route stays and leads nowhere."""
 RTN_UNICAST = 1
 FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK = 6, 10, 15, 16
 FR_ACT_TO_TBL = 1
@@ -77,7 +79,7 @@ def delete_shortcut(prefix: IpNetwork) -> Request:
 
 
 def find(netlink: Netlink, address: IpAddress) -> Found | None:
-    """The route that an address would take without shortcuts; None: there is none. Raises NetlinkError."""
+    """The route that an address would take without shortcuts; None: none of use. Raises NetlinkError."""
     size = address.max_prefixlen
     body = RTMSG.pack(_family(address), size, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
     body += attribute(RTA_DST, address.packed) + attribute(RTA_MARK, _U32.pack(MARK))
@@ -87,7 +89,7 @@ def find(netlink: Netlink, address: IpAddress) -> Found | None:
         if error.errno in UNREACHABLE:
             return None
         raise
-    if answer is None:
+    if answer is None or RTMSG.unpack_from(answer)[-1] & RTNH_F_LINKDOWN:
         return None
     values = attributes(answer[RTMSG.size :])
     prefix = network_of(ip_address(values.get(RTA_DST, bytes(size // 8))), answer[1])

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -35,8 +35,6 @@ from dmvpn_lab.nhrp.tunnel import HELD_LIMIT, Held, Tunnel
 
 HOLD_S = 3.0
 """A registration waits so long for the word that its sender has an SA."""
-
-
 KIND = slice(17, 18)
 """Where a packet says its type."""
 _REGISTRATION = bytes([PacketType.REGISTRATION_REQUEST])
@@ -87,7 +85,7 @@ class Agent:
         if tunnel.config.protected:
             actions += self._resolver.redirected(tunnel)
         if tunnel.had_source:
-            actions += self._changed(interface, old, nbma)
+            actions += [*self._changed(interface, old, nbma), *self._transit.moved(tunnel, now)]
         tunnel.had_source = True
         for part in tunnel.parts:
             actions += self._client.register(part, trigger, now)
@@ -118,9 +116,10 @@ class Agent:
                 actions += self._resolver.redirected(tunnel, peer)
         return actions
 
-    def leave(self) -> list[Action]:
-        """The router goes for good: its servers forget it now and not when its holding time is over."""
-        return [action for part in self._parts for action in self._client.leave(part)]
+    def leave(self, now: float) -> list[Action]:
+        """The router goes for good: who knows it forgets it now and not when its holding time is over."""
+        told = self._transit.leave(now)  # a server passes on only what those say whom it knows
+        return told + [action for part in self._parts for action in self._client.leave(part)]
 
     def shutdown(self, now: float) -> list[Action]:
         """The agent ends. Kernel state stays, so that a restarted agent takes over without a gap."""
@@ -202,29 +201,28 @@ class Agent:
         return actions if wanted is None else actions + self._resolver.shorten(*wanted, now)
 
     def routes_changed(self) -> list[Action]:
-        """The routing table is another one: shortcuts live as long as what they shorten."""
-        return self._shortcuts.routes_changed(self.tunnels)
+        """The routing table is another one: what shortcuts shorten, or what is behind us, may be gone."""
+        return [*self._shortcuts.routes_changed(self.tunnels), *self._transit.routes_changed()]
 
     def expire(self, now: float) -> list[Action]:
         """Every holding time ends now, whatever is left of it."""
-        actions: list[Action] = []
-        for cache in self.domains.values():
-            for binding in [b for b in cache if not b.static]:
-                cache.remove(binding.protocol)
-                actions += self._gone(binding, "expired", now)
-        return actions
+        return self._forget(lambda binding: not binding.static, "expired", now)
 
     def clear(self, now: float) -> list[Action]:
         """Forget what was resolved, as `clear ip nhrp` does; registrations stay."""
-        actions: list[Action] = []
-        for cache in self.domains.values():
-            for binding in [b for b in cache if b.resolved]:
-                cache.remove(binding.protocol)
-                actions += self._gone(binding, "cleared", now)
+        actions = self._forget(lambda binding: binding.resolved, "cleared", now)
         for tunnel in self.tunnels.values():
             actions += self._resolver.clear(tunnel)
         for shortcut in tuple(self._shortcuts):  # those whose next hop registered here
             actions += self._shortcuts.remove(shortcut, "cleared")
+        return actions
+
+    def _forget(self, which: Callable[[Binding], bool], reason: str, now: float) -> list[Action]:
+        actions: list[Action] = []
+        for cache in self.domains.values():
+            for binding in [each for each in cache if which(each)]:
+                cache.remove(binding.protocol)
+                actions += self._gone(binding, reason, now)
         return actions
 
     # --- packets --------------------------------------------------------------------------------
@@ -280,7 +278,9 @@ class Agent:
                     return self._resolver.reply(tunnel, packet, outer, now) + self._protect(tunnel)
                 return self._transit.reply(tunnel, packet, outer)
             case PacketType.PURGE_REPLY:
-                return self._purger.reply(tunnel, packet, outer)
+                if packet.source_protocol == tunnel.config.address.ip or not tunnel.config.redirect:
+                    return self._purger.reply(tunnel, packet, outer)
+                return self._transit.reply(tunnel, packet, outer)
             case PacketType.TRAFFIC_INDICATION:
                 return self._shortcuts.indicated(tunnel, packet, outer)
             case _:
@@ -306,9 +306,13 @@ class Agent:
         return actions
 
     def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
-        """Forget bindings at the registrant's own wish, and nobody else's (section 5.2.5)."""
+        """Forget at the wish of who said it, and nobody else's (section 5.2.5), or pass the wish on."""
+        passed = self._transit.purge(tunnel, packet, outer)
+        if passed is not None:
+            return passed
+        actions = self._shortcuts.purged(tunnel, packet, outer)
+        actions += self._resolver.purged(tunnel, packet, outer, now)
         gone, reply = self._server.purge(tunnel, packet, outer)
-        actions: list[Action] = []
         for binding in gone:
             actions += self._gone(binding, "purged", now)
         return actions + reply

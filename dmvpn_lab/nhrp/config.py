@@ -107,6 +107,10 @@ class TunnelConfig:
         """Seconds from a registration to the next (section 5.2.3 asks for a third)."""
         return self.registration_interval_s or self.holding_time_s / 3
 
+    def is_server(self, nbma: IPv4Address) -> bool:
+        """Whether a next hop server of ours is at that NBMA address."""
+        return any(self.nbma_of(nhs) == nbma for nhs in self.nhs)
+
     def priority_of(self, nhs: IpAddress) -> int:
         """The rank of a next hop server."""
         return self.priorities[self.nhs.index(nhs)] if self.priorities else 0

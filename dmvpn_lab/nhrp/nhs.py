@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from dmvpn_lab.address import IpAddress
+from dmvpn_lab.address import IpAddress, IpNetwork, network_of
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -123,9 +123,28 @@ def is_purged(binding: Binding, request: Packet, outer: IPv4Address, tunnel: Tun
     """
     if binding.static or not purges(request, binding.protocol, tunnel):
         return False
-    if binding.resolved and outer in (tunnel.nbma_of(nhs) for nhs in tunnel.nhs):
+    if binding.resolved and tunnel.is_server(outer) and may_end(request, binding.protocol, tunnel):
         return True
     return binding.nbma == outer
+
+
+def may_end(request: Packet, station: IpAddress, tunnel: TunnelConfig) -> bool:
+    """Whether the words of a purge that a server of ours sent, or passed on, end what leads to a station.
+
+    The server's own do, and the station's.
+    """
+    return request.source_protocol in tunnel.nhs or request.source_protocol == station
+
+
+def purges_of(request: Packet, prefix: IpNetwork, tunnel: TunnelConfig) -> bool:
+    """Whether a purge request names any of a prefix."""
+    bits = tunnel.bits
+    for cie in request.cies:
+        named = cie.protocol or request.source_protocol
+        length = bits if tunnel.whole(cie.prefix_length) else min(cie.prefix_length, bits)
+        if tunnel.speaks(named) and network_of(named, length).overlaps(prefix):
+            return True
+    return False
 
 
 def purges(request: Packet, protocol: IpAddress, tunnel: TunnelConfig) -> bool:

@@ -15,13 +15,14 @@ import random
 from ipaddress import IPv4Address
 from typing import Any
 
-from dmvpn_lab.address import IpAddress, IpNetwork
+from dmvpn_lab.address import IpAddress, IpNetwork, network_of
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import CieCode, PacketType, meaning
 from dmvpn_lab.nhrp.nhc import retransmit_delay
+from dmvpn_lab.nhrp.nhs import purges_of
 from dmvpn_lab.nhrp.packet import Packet, encode
 from dmvpn_lab.nhrp.question import Answer, Question, Trial, answer, answers, request
 from dmvpn_lab.nhrp.request_ids import RequestIds
@@ -91,7 +92,7 @@ class Resolver:
         self, tunnel: Tunnel, wanted: IpAddress, now: float, parent: IpNetwork | None = None
     ) -> list[Action]:
         """Ask, and let packets go to the server meanwhile."""
-        server = self._server(tunnel, None)
+        server = tunnel.server()
         if server is None:
             return []
         nbma = tunnel.config.nbma_of(server)
@@ -105,14 +106,6 @@ class Resolver:
         question = Question(tunnel, wanted, server, nbma, self._ids.next(), now, parent=parent)
         self._questions[tunnel.name, wanted] = question
         return actions + self._send(question, now)
-
-    def _server(self, tunnel: Tunnel, last: IpAddress | None) -> IpAddress | None:
-        """The server to ask: the best that answers registrations; after `last`, the next best."""
-        answering = [r.nhs for r in tunnel.registrations if r.answering]
-        able = sorted(answering or tunnel.config.nhs, key=tunnel.config.priority_of)
-        if last in able:
-            return able[(able.index(last) + 1) % len(able)]
-        return able[0] if able else None
 
     # --- what the servers say -----------------------------------------------------------------------
 
@@ -274,7 +267,7 @@ class Resolver:
             elif question.tries >= TRIES:
                 actions += self._unanswered(question, now)
             else:
-                server = self._server(question.tunnel, question.server)
+                server = question.tunnel.server(question.server)
                 nbma = None if server is None else question.tunnel.config.nbma_of(server)
                 if server is not None and nbma is not None:
                     question.server, question.nbma = server, nbma
@@ -315,7 +308,7 @@ class Resolver:
         """
         nbma: IPv4Address | None = None
         if binding.resolved and not tunnel.may_send_to(binding.nbma):
-            server = self._server(tunnel, None)
+            server = tunnel.server()
             nbma = None if server is None else tunnel.config.nbma_of(server)
         return InstallNeighbour(binding.interface, binding.protocol, nbma or binding.nbma,
                                 on_demand=binding.resolved)  # fmt: skip
@@ -340,6 +333,19 @@ class Resolver:
         self._used.pop(key, None)
         if key not in self._questions:
             self._timers.cancel(key)
+
+    def purged(self, tunnel: Tunnel, purge: Packet, outer: IPv4Address, now: float) -> list[Action]:
+        """An answer that is on its way may be older than a server's purge: ask anew, by another ID."""
+        actions: list[Action] = []
+        if not tunnel.config.is_server(outer):
+            return []
+        for (name, wanted), question in tuple(self._questions.items()):
+            whole = network_of(wanted, wanted.max_prefixlen)
+            if name == tunnel.name and not question.refused and purges_of(purge, whole, tunnel.config):
+                self._end_trial(question)
+                question.request_id = self._ids.next()
+                actions += self._send(question, now)
+        return actions
 
     def clear(self, tunnel: Tunnel) -> list[Action]:
         """Forget all questions of a tunnel, with the neighbours that lead to its servers."""

@@ -14,11 +14,12 @@ from typing import Any
 from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp import counters, nhs
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
+from dmvpn_lab.nhrp.askers import Asker
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.constants import CieCode, PacketType, PurgeFlag, meaning
 from dmvpn_lab.nhrp.nhs import Verdict
 from dmvpn_lab.nhrp.packet import Packet, encode
-from dmvpn_lab.nhrp.purger import Asker, Purger
+from dmvpn_lab.nhrp.purger import Purger
 from dmvpn_lab.nhrp.refresh import Refreshes, reply_to
 from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel

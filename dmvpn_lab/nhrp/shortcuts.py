@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from dmvpn_lab.address import IpAddress, IpNetwork, addresses_of, network_of
-from dmvpn_lab.nhrp import counters
+from dmvpn_lab.nhrp import counters, nhs
 from dmvpn_lab.nhrp.actions import Action, FindRoute, InstallShortcut, Notify, RemoveShortcut
 from dmvpn_lab.nhrp.packet import Packet
 from dmvpn_lab.nhrp.route import Route
@@ -66,11 +66,10 @@ class Shortcuts:
 
     def indicated(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
         """The hub says that a packet of ours has a shorter way. Only a server of ours may say so."""
-        servers = (tunnel.config.nbma_of(nhs) for nhs in tunnel.config.nhs)
         about = addresses_of(packet.payload)
         if (
             not tunnel.config.shortcut
-            or outer not in servers
+            or not tunnel.config.is_server(outer)
             or about is None
             or not tunnel.config.speaks(about[0])
         ):
@@ -161,6 +160,17 @@ class Shortcuts:
         """The binding of a next hop ended, and with it all that leads there."""
         return [action for each in self.of(interface) if each.via == via
                 for action in self.remove(each, reason)]  # fmt: skip
+
+    def purged(self, tunnel: Tunnel, request: Packet, outer: IPv4Address) -> list[Action]:
+        """A purge request: the router that has a prefix says that it has it no more, or a server does."""
+        actions: list[Action] = []
+        for each in self.of(tunnel.name):
+            binding = tunnel.cache.get(each.via)
+            itself = binding is not None and binding.nbma == outer and request.source_protocol == each.via
+            told = tunnel.config.is_server(outer) and nhs.may_end(request, each.via, tunnel.config)
+            if (itself or told) and nhs.purges_of(request, each.prefix, tunnel.config):
+                actions += self.remove(each, "purged")
+        return actions
 
     def routes_changed(self, tunnels: dict[str, Tunnel]) -> list[Action]:
         """Look whether each shortcut still shortens something."""

@@ -15,11 +15,13 @@ from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp import counters, nhs
 from dmvpn_lab.nhrp.acceptance import HOP_COUNT_OFFSET, indication
 from dmvpn_lab.nhrp.actions import Action, FindRoute, Notify, SendPacket
+from dmvpn_lab.nhrp.askers import Asker
+from dmvpn_lab.nhrp.behind import Behind, Told
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
 from dmvpn_lab.nhrp.packet import Packet, encode
-from dmvpn_lab.nhrp.purger import Asker, Purger
+from dmvpn_lab.nhrp.purger import Purger
 from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
@@ -47,7 +49,8 @@ class Transit:
     def __init__(self, tunnels: dict[str, Tunnel], purger: Purger) -> None:
         self._tunnels = tunnels
         self._purger = purger
-        self._questions: dict[int, Question] = {}
+        self._behind = Behind(purger)
+        self._questions: dict[int, Question | Told] = {}
         self._token = 0
         self._told: dict[tuple[IPv4Address, IpAddress], float] = {}
 
@@ -95,45 +98,103 @@ class Transit:
         if len(self._questions) >= LOOKS_LIMIT:
             tunnel.counters[counters.DROPPED_BUSY] += 1
             return []
+        return [self._look(Question(tunnel, packet, outer), wanted)]
+
+    def _look(self, question: Question | Told, wanted: IpAddress) -> FindRoute:
         self._token -= 1  # negative: positive ones are the shortcuts'
-        self._questions[self._token] = Question(tunnel, packet, outer)
-        return [FindRoute(self._token, wanted)]
+        self._questions[self._token] = question
+        return FindRoute(self._token, wanted)
 
     def found(self, token: int, route: Route | None, now: float) -> list[Action]:
         """What the routing table says: pass the question on, or answer it."""
         question = self._questions.pop(token, None)
         if question is None:
             return []
+        behind = route if self._is_behind(question.tunnel, route) else None
+        if isinstance(question, Told):
+            return self._behind.looked(question, behind, now)
         tunnel, packet, outer = question.tunnel, question.packet, question.outer
         out = None if route is None else self._tunnels.get(route.interface)
-        if route is None or route.interface in {each.config.source for each in self._tunnels.values()}:
-            return self._answer(question, None, 0, now)  # the Internet is nobody's LAN
-        if out is None:
-            return self._answer(question, tunnel.config.address.ip, route.prefix.prefixlen, now)
+        if behind is not None or route is None or out is None:
+            return self._answer(question, behind, now)
         if out.config.network_id != tunnel.config.network_id:
-            return self._answer(question, None, 0, now)
-        if not tunnel.config.meets(out.config):  # the asker's packets would not be taken: we are the way
-            return self._answer(question, tunnel.config.address.ip, route.prefix.prefixlen, now)
+            return self._answer(question, None, now)
         binding = out.cache.get(route.gateway) if route.gateway is not None else None
         out = out if route.gateway is None else out.part(route.gateway)
         if binding is None or binding.nbma == outer or not tunnel.config.redirect:
-            return self._answer(question, None, 0, now)
-        if self._looped(packet, ExtensionType.FORWARD_TRANSIT_NHS):
-            tunnel.counters[counters.LOOP_DETECTED] += 1
-            return [indication(tunnel, outer, encode(packet), ErrorCode.LOOP_DETECTED, 0)]
-        if packet.hop_count <= 1:
-            tunnel.counters[counters.HOP_COUNT_EXCEEDED] += 1
-            at = HOP_COUNT_OFFSET
-            return [indication(tunnel, outer, encode(packet), ErrorCode.HOP_COUNT_EXCEEDED, at)]
+            return self._answer(question, None, now)
+        refused = self._impassable(tunnel, packet, outer)
+        if refused is not None:
+            return [refused]
         station = packet.source_protocol
         if tunnel.config.speaks(station) and binding.expires is not None:
             self._purger.answered(binding.protocol, station, Asker(tunnel, outer, binding.expires), now)
         return self._pass_on(out, binding.nbma, packet, ExtensionType.FORWARD_TRANSIT_NHS)
 
-    def _answer(self, question: Question, ours: IpAddress | None, length: int, now: float) -> list[Action]:
-        tunnel = question.tunnel
-        reply = nhs.prefix_reply(question.packet, ours, length, tunnel.config, tunnel.nbma, tunnel.outside)
-        return [_sent(tunnel, question.outer, reply)]
+    def _is_behind(self, tunnel: Tunnel, route: Route | None) -> bool:
+        """Whether we are the way to where a route leads, for who sends by that tunnel.
+
+        To a LAN we are, and to a tunnel of the domain that would not take the asker's own packets. The
+        Internet is nobody's LAN.
+        """
+        if route is None or route.interface in {each.config.source for each in self._tunnels.values()}:
+            return False
+        out = self._tunnels.get(route.interface)
+        domain = tunnel.config.network_id
+        return out is None or (out.config.network_id == domain and not tunnel.config.meets(out.config))
+
+    def _answer(self, question: Question, route: Route | None, now: float) -> list[Action]:
+        """That we are the way to where a route leads; None: code 12."""
+        tunnel, packet, outer = question.tunnel, question.packet, question.outer
+        ours, length = (None, 0) if route is None else (tunnel.config.address.ip, route.prefix.prefixlen)
+        reply = nhs.prefix_reply(packet, ours, length, tunnel.config, tunnel.nbma, tunnel.outside)
+        station, wanted = packet.source_protocol, packet.destination_protocol
+        if route is not None and tunnel.config.speaks(station) and tunnel.config.speaks(wanted):
+            asker = Asker(tunnel, outer, now + tunnel.config.holding_time_s)
+            self._behind.answered(Told(tunnel, route.prefix, wanted), station, asker, now)
+        return [_sent(tunnel, outer, reply)]
+
+    def routes_changed(self) -> list[FindRoute]:
+        """Look whether what was said to be behind us still is."""
+        return [self._look(told, told.wanted) for told in self._behind.to_look_at()]
+
+    def moved(self, tunnel: Tunnel, now: float) -> list[Action]:
+        """A tunnel has another NBMA address than the one that its answers told."""
+        return self._behind.moved(tunnel, now)
+
+    def leave(self, now: float) -> list[Action]:
+        """The router goes for good: what it answered for its LANs ends."""
+        return self._behind.leave(now)
+
+    # --- purges on their way -----------------------------------------------------------------------
+
+    def purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action] | None:
+        """A purge request from one registered station to another; None: it is for us.
+
+        Who gets it believes us, so we believe only that the registrant itself speaks.
+        """
+        station, to = packet.source_protocol, packet.destination_protocol
+        if not tunnel.config.redirect or not tunnel.config.speaks(station) or not tunnel.config.speaks(to):
+            return None
+        source, target = tunnel.cache.get(station), tunnel.cache.get(to)
+        if source is None or source.nbma != outer or target is None or target.nbma == outer:
+            return None
+        refused = self._impassable(tunnel, packet, outer)
+        if refused is not None:
+            return [refused]
+        out = self._tunnels[target.interface].part(to)
+        return self._pass_on(out, target.nbma, packet, ExtensionType.FORWARD_TRANSIT_NHS)
+
+    def _impassable(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> SendPacket | None:
+        """The error for a request that must not be passed on: it was here before, or has its last hop."""
+        if self._looped(packet, ExtensionType.FORWARD_TRANSIT_NHS):
+            tunnel.counters[counters.LOOP_DETECTED] += 1
+            return indication(tunnel, outer, encode(packet), ErrorCode.LOOP_DETECTED, 0)
+        if packet.hop_count <= 1:
+            tunnel.counters[counters.HOP_COUNT_EXCEEDED] += 1
+            code, at = ErrorCode.HOP_COUNT_EXCEEDED, HOP_COUNT_OFFSET
+            return indication(tunnel, outer, encode(packet), code, at)
+        return None
 
     # --- answers on their way back ---------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, Notify
 from dmvpn_lab.nhrp.cache import Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
@@ -70,6 +71,14 @@ class Tunnel:
     def may_send_to(self, nbma: IPv4Address) -> bool:
         """Whether a packet to that peer would leave: the tunnel is bare, or there is an SA."""
         return not self.config.protected or nbma in self.secured
+
+    def server(self, last: IpAddress | None = None) -> IpAddress | None:
+        """The server to ask: the best that answers registrations; after `last`, the next best."""
+        answering = [r.nhs for r in self.registrations if r.answering]
+        able = sorted(answering or self.config.nhs, key=self.config.priority_of)
+        if last in able:
+            return able[(able.index(last) + 1) % len(able)]
+        return able[0] if able else None
 
     def multicast_actions(self) -> list[Action]:
         """What to do if the multicast set is not what it was. Costs what changed, not the set."""

@@ -137,10 +137,12 @@ class Cloud:
 
 
 def cloud(seed: int, spokes: int, conditions: Conditions | None = None, *, unique: bool = False,
-          dual_stack: bool = False) -> Cloud:  # fmt: skip
+          dual_stack: bool = False, phase_3: bool = False) -> Cloud:  # fmt: skip
     """A hub that is up, and spokes that come up in the first second."""
     network = Network(seed, conditions or Conditions())
-    hub = Router("hub", _config(HUB, map_multicast_dynamic=True, dual_stack=dual_stack), network)
+    hub = Router(
+        "hub", _config(HUB, map_multicast_dynamic=True, dual_stack=dual_stack, phase_3=phase_3), network
+    )
     hub.start(HUB_NBMA)
     made = Cloud(network, hub, [])
     for number in range(spokes):
@@ -151,6 +153,7 @@ def cloud(seed: int, spokes: int, conditions: Conditions | None = None, *, uniqu
             static_maps=((HUB, HUB_NBMA),),
             map_multicast=(HUB_NBMA,),
             dual_stack=dual_stack,
+            phase_3=phase_3,
         )
         spoke = Router(f"spoke-{number}", config, network)
         made.spokes.append(spoke)
@@ -172,7 +175,7 @@ def _overlays(address: IPv4Address, *, hub: bool) -> tuple[Overlay, ...]:
 
 
 def _config(address: IPv4Address, *, unique: bool = False, map_multicast_dynamic: bool = False,
-            dual_stack: bool = False, nhs: tuple[IPv4Address, ...] = (),
+            dual_stack: bool = False, phase_3: bool = False, nhs: tuple[IPv4Address, ...] = (),
             map_multicast: tuple[IPv4Address, ...] = (),
             static_maps: tuple[tuple[IPv4Address, IPv4Address], ...] = ()) -> TunnelConfig:  # fmt: skip
     return TunnelConfig(
@@ -189,5 +192,8 @@ def _config(address: IPv4Address, *, unique: bool = False, map_multicast_dynamic
         static_maps=static_maps,
         map_multicast=map_multicast,
         map_multicast_dynamic=map_multicast_dynamic,
+        resolve=phase_3 and bool(nhs),
+        shortcut=phase_3 and bool(nhs),
+        redirect=phase_3 and not nhs,
         overlays=_overlays(address, hub=not nhs) if dual_stack else (),
     )

@@ -15,18 +15,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from dmvpn_lab.address import IpAddress
+from dmvpn_lab.address import IpAddress, IpNetwork
 from dmvpn_lab.nhrp.actions import (
     Action,
     ChangeMulticastPeers,
+    FindRoute,
     InstallNeighbour,
+    InstallShortcut,
     Notify,
     RemoveNeighbour,
+    RemoveShortcut,
     SendPacket,
 )
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
+from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.saved import Saved
 
 EVERY = 50
@@ -61,6 +65,10 @@ class Router:
     """Grows with each crash: what was under way for an earlier life is void."""
     neighbours: dict[IpAddress, IPv4Address] = field(default_factory=dict)
     multicast: set[IPv4Address] = field(default_factory=set)
+    routes: list[Route] = field(default_factory=list)
+    """Its main table."""
+    shortcuts: dict[IpNetwork, IpAddress] = field(default_factory=dict)
+    """Its table of shortcuts: prefix -> next hop."""
     asked: Counter[IpAddress] = field(default_factory=Counter)
     """Protocol addresses whose neighbour the kernel still thinks about."""
     verdict_at: float = 0.0
@@ -95,6 +103,7 @@ class Router:
         self.agent = Agent([self.config], random.Random(self.network.rng.getrandbits(64)))
         self.alive, self.nbma, self._timer = True, None, None
         self.neighbours, self.multicast, self.asked = {}, set(), Counter()
+        self.shortcuts = {}
         self.saved, self.last_id = {}, None
         self.address(nbma)
 
@@ -103,6 +112,7 @@ class Router:
         self.life += 1
         self.agent = Agent([self.config], random.Random(self.network.rng.getrandbits(64)))
         self._timer, self.asked, self.verdict_at = None, Counter(), 0.0
+        self.shortcuts = {}  # they come again by need
         saved = Saved(self.last_id, tuple(self.saved.values()))
         self.carry_out(self.agent.restore(saved, self.network.now))
         wanted = {binding.protocol: binding.nbma for binding in saved.bindings}
@@ -151,6 +161,14 @@ class Router:
                     assert self.multicast.issuperset(removed), self._where()
                     self.multicast.difference_update(removed)
                     self.multicast.update(added)
+                case FindRoute(token, address):
+                    able = [route for route in self.routes if address in route.prefix]
+                    best = max(able, key=lambda route: route.prefix.prefixlen, default=None)
+                    self.carry_out(self.agent.found(token, best, self.network.now))
+                case InstallShortcut(_, prefix, via):
+                    self.shortcuts[prefix] = via
+                case RemoveShortcut(_, prefix):
+                    del self.shortcuts[prefix]
                 case Notify(name, _):
                     self.heard[name] += 1
         changes = self.agent.take_changes()
@@ -183,6 +201,9 @@ class Router:
             if not self.asked[protocol]:
                 assert self.neighbours.get(protocol) == (binding and binding.nbma), self._where()
         wanted = set(self.config.map_multicast)
+        assert self.shortcuts == {s.prefix: s.via for s in self.agent.shortcuts(self.config.name)}, (
+            self._where()
+        )
         if self.config.map_multicast_dynamic:
             wanted |= {binding.nbma for binding in cache if not binding.static}
         assert self.multicast == wanted, self._where()

@@ -78,3 +78,12 @@ def test_a_watch_hears_of_routes_and_forgets_them(near: Netns, watch: RouteWatch
     assert readable(watch)
     watch.drain()
     assert not readable(watch)
+
+
+def test_a_watch_of_links_hears_of_what_goes_with_one(near: Netns, watch: RouteWatch) -> None:
+    with near.entered():
+        links = RouteWatch(links=True)
+    near.ip("link set near down")
+    assert near.ip("route show") == ""
+    assert (readable(watch), readable(links)) == (False, True)
+    links.close()

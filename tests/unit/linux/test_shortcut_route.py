@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -13,6 +14,7 @@ from tests.live.namespaces import Netns
 pytestmark = pytest.mark.root
 LAN = IPv4Network("192.168.2.0/24")
 HOST = IPv4Address("192.168.2.9")
+PATIENCE_S = 10.0
 HUB, SPOKE = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.12")
 
 
@@ -72,3 +74,15 @@ def test_of_a_route_with_several_next_hops_the_agent_sees_the_first(near: Netns)
     assert shortcut_route.find(near.netlink, HOST) == Found(
         IPv4Network("192.168.0.0/16"), near.index("near"), HUB
     )
+
+
+def test_a_route_whose_link_has_no_carrier_is_of_no_use(pair: tuple[Netns, Netns]) -> None:
+    lan, host = pair
+    lan.add("near", "192.168.2.1/24")
+    assert shortcut_route.find(lan.netlink, HOST) == Found(LAN, lan.index("near"), None)
+    host.ip("link set far down")
+    deadline = time.monotonic() + PATIENCE_S
+    while "linkdown" not in lan.ip("route show"):  # the kernel may take its time (net/core/link_watch.c)
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert shortcut_route.find(lan.netlink, HOST) is None

@@ -180,7 +180,7 @@ def test_a_router_that_leaves_purges_what_is_registered_in_each_family() -> None
             for packet in packets(deliver(hub, packets([action])[0], SPOKE_NBMA)):
                 deliver(spoke, packet, HUB_NBMA)
     assert len(bindings(hub)) == 3
-    left = packets(spoke.leave())
+    left = packets(spoke.leave(1.0))
     assert [p.cies[0].protocol for p in left] == [SPOKE, SPOKE_6, SPOKE_LINK]
     for packet in left:
         deliver(hub, packet, SPOKE_NBMA)

@@ -26,7 +26,7 @@ def pair(**changes: object) -> tuple[Agent, Agent]:
 @pytest.mark.parametrize("secret", [None, "secret"])
 def test_a_hub_forgets_a_spoke_that_leaves_at_once_and_says_nothing_back(secret: str | None) -> None:
     spoke, at_hub = pair(authentication=secret)
-    left = spoke.leave()
+    left = spoke.leave(1.0)
     assert events(left) == ["purge-sent"]
     purge = reply(left)
     assert (purge.type, purge.flags) == (PacketType.PURGE_REQUEST, PurgeFlag.NO_REPLY)
@@ -46,7 +46,7 @@ def test_whoever_was_told_of_the_spoke_that_leaves_is_told_that_it_left() -> Non
         request(OTHER, OTHER_NBMA), type=PacketType.RESOLUTION_REQUEST, destination_protocol=SPOKE
     )
     deliver(at_hub, question, OTHER_NBMA)
-    done = deliver(at_hub, reply(spoke.leave()), now=2.0)
+    done = deliver(at_hub, reply(spoke.leave(1.0)), now=2.0)
     (purge,) = [a for a in done if isinstance(a, SendPacket)]
     assert purge.nbma == OTHER_NBMA
     assert packets(done)[0].cies[0].protocol == SPOKE
@@ -54,9 +54,9 @@ def test_whoever_was_told_of_the_spoke_that_leaves_is_told_that_it_left() -> Non
 
 def test_a_spoke_that_has_left_sends_nothing_more_until_it_has_another_address() -> None:
     spoke, _ = pair()
-    spoke.leave()
+    spoke.leave(1.0)
     assert spoke.deadline() is None
-    assert spoke.leave() == []
+    assert spoke.leave(1.0) == []
     again = spoke.source_changed(TUNNEL, OTHER_NBMA, 5.0)
     assert "registration-sent" in events(again)
 
@@ -64,7 +64,7 @@ def test_a_spoke_that_has_left_sends_nothing_more_until_it_has_another_address()
 def test_who_was_never_registered_takes_nothing_back() -> None:
     spoke = agent(spoke_config())
     spoke.source_changed(TUNNEL, SPOKE_NBMA, 0.0)
-    assert spoke.leave() == []
+    assert spoke.leave(1.0) == []
 
 
 def test_an_agent_that_ends_without_leaving_takes_nothing_back() -> None:
@@ -74,5 +74,5 @@ def test_an_agent_that_ends_without_leaving_takes_nothing_back() -> None:
 
 def test_nobody_can_leave_for_another() -> None:
     spoke, at_hub = pair()
-    deliver(at_hub, reply(spoke.leave()), OTHER_NBMA, 2.0)
+    deliver(at_hub, reply(spoke.leave(1.0)), OTHER_NBMA, 2.0)
     assert bindings(at_hub, 2.0) == BOUND

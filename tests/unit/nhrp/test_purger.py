@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 
-from dmvpn_lab.nhrp import purger
+from dmvpn_lab.nhrp import askers, purger
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet
@@ -94,6 +94,6 @@ def test_it_is_given_up_after_some_tries() -> None:
 def test_those_who_asked_are_bounded() -> None:
     made = hub(address=IPv4Interface("10.0.0.1/16"))
     deliver(made, request(), now=0.0)
-    for n in range(purger.ASKERS_LIMIT + 50):
+    for n in range(askers.ASKERS_LIMIT + 50):
         asked(made, IPv4Address(int(IPv4Address("10.0.8.0")) + n), IPv4Address(int(OTHER_NBMA) + n))
-    assert len(moved(made)) == purger.ASKERS_LIMIT
+    assert len(moved(made)) == askers.ASKERS_LIMIT

@@ -161,10 +161,13 @@ def test_a_registration_displaces_what_was_resolved_and_then_gets_multicast() ->
 
 
 def test_a_purge_of_the_server_or_the_peer_ends_it_and_nobody_elses() -> None:
-    for outer, ends in ((HUB_NBMA, True), (OTHER_NBMA, True), (IPv4Address("192.0.2.66"), False)):
+    third, stranger = IPv4Address("10.0.0.13"), IPv4Address("192.0.2.66")
+    for outer, source, ends in ((HUB_NBMA, HUB, True), (HUB_NBMA, OTHER, True), (OTHER_NBMA, OTHER, True),
+                                (HUB_NBMA, third, False), (stranger, HUB, False)):  # fmt: skip
         made = spoke()
         told(made)
-        done = deliver(made, replace(purge(OTHER), destination_protocol=SPOKE), outer, 2.0)
+        request = replace(purge(OTHER), source_protocol=source, destination_protocol=SPOKE)
+        done = deliver(made, request, outer, 2.0)
         assert (RemoveNeighbour(TUNNEL, OTHER) in done) is ends
         assert (str(OTHER) in bindings(made)) is not ends
 
