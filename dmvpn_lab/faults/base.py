@@ -35,8 +35,10 @@ class Injected:
 
 
 def lines(lab: RunningLab) -> dict[str, Line]:
-    """Every access line: as the plan has it, or as faults have changed it."""
-    found = {a.router: Line(a.router, a.customer, a.gateway) for a in lab.plan.access}
+    """The (first) access line of every router: as the plan has it, or as faults have changed it."""
+    found: dict[str, Line] = {}
+    for each in lab.plan.access:
+        found.setdefault(each.router, Line(each.router, each.customer, each.gateway))
     for router, (customer, gateway) in (LabFolder(lab.plan.lab).read_json(LINES) or {}).items():
         found[router] = Line(router, IPv4Interface(customer), IPv4Interface(gateway))
     return found
@@ -78,6 +80,7 @@ def access_of(lab: RunningLab, line: Line) -> AccessPlan:
         customer=line.customer,
         customer_mac=planned.customer_mac,
         dynamic=planned.dynamic,
+        interface=planned.interface,
     )
 
 

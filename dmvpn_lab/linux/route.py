@@ -11,9 +11,11 @@ from dmvpn_lab.address import IpAddress, IpNetwork
 from dmvpn_lab.linux.netlink import Flag, Kind, Netlink, NetlinkError, Request, attribute
 
 RTMSG = struct.Struct("=BBBBBBBBI")
+_U32 = struct.Struct("=I")
 RTA_DST = 1
 RTA_SRC = 2
 RTA_GATEWAY = 5
+RTA_TABLE = 15
 RT_TABLE_MAIN = 254
 RTPROT_STATIC = 4
 RTN_UNICAST = 1
@@ -21,10 +23,11 @@ UNREACHABLE = (errno.EINVAL, errno.EACCES, errno.ENONET)
 """What RTM_GETROUTE says of a source that is not ours, a prohibit and a throw route."""
 
 
-def put_route(netlink: Netlink, destination: IpNetwork, via: IpAddress) -> None:
+def put_route(netlink: Netlink, destination: IpNetwork, via: IpAddress, table: int = RT_TABLE_MAIN) -> None:
     """Add or replace a static route. Raises NetlinkError."""
     family = socket.AF_INET if destination.version == 4 else socket.AF_INET6
-    body = RTMSG.pack(family, destination.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST, 0)
+    body = RTMSG.pack(family, destination.prefixlen, 0, 0, 0, RTPROT_STATIC, 0, RTN_UNICAST, 0)
+    body += attribute(RTA_TABLE, _U32.pack(table))
     if destination.prefixlen:
         body += attribute(RTA_DST, destination.network_address.packed)
     body += attribute(RTA_GATEWAY, via.packed)

@@ -31,6 +31,17 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """One static route."""
+
+    destination: str
+    """It may be `default`."""
+    via: str
+    source: str | None = None
+    """Only for what leaves with this address."""
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One program to run."""
 
@@ -49,8 +60,7 @@ class NodeConfig:
 
     hostname: str
     interfaces: tuple[Interface, ...]
-    routes: tuple[tuple[str, str], ...]
-    """(destination, via) pairs; the destination may be `default`."""
+    routes: tuple[Route, ...]
     sysctls: tuple[tuple[str, str], ...]
     nft: str
     directories: tuple[tuple[str, str], ...]
@@ -92,7 +102,7 @@ def parse(document: dict[str, Any]) -> NodeConfig:
             Interface(i["name"], i["mtu"], tuple(i.get("addresses", ())), i.get("mac"))
             for i in document["interfaces"]
         ),
-        routes=tuple((r["destination"], r["via"]) for r in document.get("routes", ())),
+        routes=tuple(Route(r["destination"], r["via"], r.get("source")) for r in document.get("routes", ())),
         sysctls=tuple(document.get("sysctls", {}).items()),
         nft=document.get("nft", ""),
         directories=tuple(document.get("directories", {}).items()),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import select
 import time
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 
 from dmvpn_lab.errors import LabError
+from dmvpn_lab.linux import source_rule
 from dmvpn_lab.linux.address import put_address
 from dmvpn_lab.linux.link import IFF_UP, Link, find_link, link_event, list_links, set_link
 from dmvpn_lab.linux.netlink import EventsLost, Group, Kind, Netlink, NetlinkEvents
@@ -29,10 +30,15 @@ def set_up(config: NodeConfig) -> None:
         links = _wait_for(netlink, {each.name for each in config.interfaces}, config.patience_s)
         for each in config.interfaces:
             _configure(netlink, each, links[each.name])
-        for destination, via in config.routes:
-            everywhere = "::/0" if ":" in via else "0.0.0.0/0"
-            network = everywhere if destination == "default" else destination
-            put_route(netlink, ip_network(network), ip_address(via))
+        for number, route in enumerate(config.routes):
+            everywhere = "::/0" if ":" in route.via else "0.0.0.0/0"
+            network = ip_network(everywhere if route.destination == "default" else route.destination)
+            if route.source is None:
+                put_route(netlink, network, ip_address(route.via))
+            else:
+                table = source_rule.TABLES + number
+                source_rule.put_rule(netlink, IPv4Address(route.source), table)
+                put_route(netlink, network, ip_address(route.via), table)
 
 
 def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str, Link]:

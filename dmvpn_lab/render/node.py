@@ -10,7 +10,7 @@ from dmvpn_lab.render import dhcp, ipsec
 from dmvpn_lab.render.nft import nft
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.routing.base import Program, Rendered
-from dmvpn_lab.spec.plan_types import InterfacePlan, NodePlan, Plan
+from dmvpn_lab.spec.plan_types import InterfacePlan, NodePlan, Plan, Route
 
 PATH = "/etc/dmvpn-lab/node.json"
 ROUTER_SYSCTLS = {
@@ -48,7 +48,7 @@ def node(plan: Plan, each: NodePlan) -> str:
         "version": 1,
         "hostname": each.name,
         "interfaces": [_interface(interface) for interface in each.interfaces],
-        "routes": [{"destination": str(r.destination), "via": str(r.via)} for r in each.routes],
+        "routes": [_route(route) for route in each.routes],
         "sysctls": _sysctls(plan, each),
         "wished_sysctls": {} if _ipv6(each) else WISHED_SYSCTLS,
         "nft": nft(plan, each),
@@ -97,6 +97,11 @@ def _interface(interface: InterfacePlan) -> dict[str, Any]:
         "mtu": interface.mtu,
         "addresses": static,
     }
+
+
+def _route(route: Route) -> dict[str, str]:
+    source = {} if route.source is None else {"source": str(route.source)}
+    return {"destination": str(route.destination), "via": str(route.via), **source}
 
 
 def _dhcp(plan: Plan, each: NodePlan) -> Iterable[Program]:

@@ -161,7 +161,8 @@ class Cloud(Section):
         "address, and registers both. Routed by BGP (docs/ipv6.md).",
     )
     key: Annotated[int, Field(ge=0, le=4294967295, strict=True)] | None = Field(
-        None, description="GRE key (`tunnel key`). Tunnels of a router need different ones."
+        None,
+        description="GRE key (`tunnel key`). Tunnels of a router that have one source need different ones.",
     )
     network_id: Annotated[int, Field(ge=1, le=4294967295, strict=True)] = Field(
         1,
@@ -216,6 +217,11 @@ class Membership(Section):
         None,
         description="Tunnel address of IPv6; the number of `address` in its subnet, as it is written: "
         "10.0.0.11 has ::11.",
+    )
+    nbma: Interface | None = Field(
+        None,
+        description="A line of its own for this tunnel (`tunnel source`): its static address towards the "
+        "ISP. Two tunnels of a router with one GRE key need different lines. Without it, the node's `nbma`.",
     )
     priority: Annotated[int, Field(ge=0, le=255, strict=True)] = Field(
         0,

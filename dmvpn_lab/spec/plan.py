@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from pathlib import Path
 
 from dmvpn_lab.spec import external, plan_ipv6, transform, validate
+from dmvpn_lab.spec.lines import LAN, NBMA, further_lines, nbma_of, outer_of, source_of
 from dmvpn_lab.spec.model import Cloud, Dhcp, Lab, Membership, Node, Routing
 from dmvpn_lab.spec.plan_types import (
     AccessPlan,
@@ -28,12 +29,11 @@ from dmvpn_lab.spec.plan_types import (
     TunnelPlan,
 )
 from dmvpn_lab.spec.routing_rules import asn_of, hold_of
-from dmvpn_lab.spec.rules import NBMA_MTU, host_name, nbma_of
+from dmvpn_lab.spec.rules import NBMA_MTU, host_name
 from dmvpn_lab.spec.rules_ipsec import binds
 
 TCP_HEADERS = 40
 """Octets of IPv4 and TCP header without options."""
-NBMA, LAN = "eth1", "eth2"
 DEFAULT, DEFAULT_6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 
 
@@ -49,7 +49,7 @@ def plan(lab: Lab, source: str) -> Plan:
     access = tuple(_lines(lab))
     routers = [_router(lab, name, addresses) for name in lab.nodes]
     hosts = [_host(lab, name) for name, node in lab.nodes.items() if node.lan is not None]
-    links = [LinkPlan(Endpoint(a.router, NBMA), Endpoint(a.provider, a.isp_interface)) for a in access]
+    links = [LinkPlan(Endpoint(a.router, a.interface), Endpoint(a.provider, a.isp_interface)) for a in access]
     links += [LinkPlan(Endpoint(name, LAN), Endpoint(host_name(lab, name), "eth1"))
               for name, node in lab.nodes.items() if node.lan is not None]  # fmt: skip
     return Plan(
@@ -164,6 +164,9 @@ def _lines(lab: Lab) -> Iterator[AccessPlan]:
         if node.behind is None:
             number[lab.isp] += 1
             yield _access(lab, name, nbma_of(node), lab.isp, number[lab.isp], isinstance(node.nbma, Dhcp))
+        for interface, address in further_lines(node).items():
+            number[lab.isp] += 1
+            yield _access(lab, name, address, lab.isp, number[lab.isp], False, interface)
     for name, nat in lab.nats.items():
         number[lab.isp] += 1
         yield _access(lab, name, nat.nbma, lab.isp, number[lab.isp], False)
@@ -175,7 +178,13 @@ def _lines(lab: Lab) -> Iterator[AccessPlan]:
 
 
 def _access(
-    lab: Lab, name: str, customer: IPv4Interface, provider: str, position: int, dynamic: bool
+    lab: Lab,
+    name: str,
+    customer: IPv4Interface,
+    provider: str,
+    position: int,
+    dynamic: bool,
+    interface: str = NBMA,
 ) -> AccessPlan:
     return AccessPlan(
         router=name,
@@ -183,8 +192,9 @@ def _access(
         isp_interface=f"eth{position}",
         gateway=gateway_of(customer),
         customer=customer,
-        customer_mac=_mac(lab.lab, name, NBMA),
+        customer_mac=_mac(lab.lab, name, interface),
         dynamic=dynamic,
+        interface=interface,
     )
 
 
@@ -196,11 +206,14 @@ def _router(lab: Lab, name: str, addresses: dict[str, dict[str, IPv4Address]]) -
     if node.lan is not None:
         mac = _mac(lab.lab, name, LAN)
         interfaces.append(InterfacePlan(LAN, mac, node.lan, False, NBMA_MTU, "lan", node.lan_ipv6))
+    for line, address in further_lines(node).items():
+        interfaces.append(InterfacePlan(line, _mac(lab.lab, name, line), address, False, NBMA_MTU, "nbma"))
     tunnels = tuple(
         _tunnel(lab, name, cloud, membership, i, addresses[cloud])
         for i, (cloud, membership) in enumerate(node.clouds.items())
     )
     routes = [] if dhcp else [Route(DEFAULT, gateway_of(nbma_of(node)).ip)]
+    routes += [Route(DEFAULT, gateway_of(address).ip, address.ip) for address in further_lines(node).values()]
     if node.lan is not None:
         routes += [Route(behind, host_address(node.lan)) for behind in node.static_routes]
     return NodePlan(name, "router", tuple(interfaces), tunnels, tuple(routes), _external(node))
@@ -226,7 +239,7 @@ def _tunnel(
     lab: Lab, name: str, cloud: str, member: Membership, number: int, addresses: dict[str, IPv4Address]
 ) -> TunnelPlan:
     settings = lab.clouds[cloud]
-    hubs = {n: nbma_of(node).ip for n, node in _hubs(lab, cloud).items() if n != name}
+    hubs = {n: outer_of(node, cloud) for n, node in _hubs(lab, cloud).items() if n != name}
     spoke = member.role == "spoke"
     point_to_point = spoke and settings.spoke_gre == "point-to-point"
     derived = tuple(StaticMap(addresses[hub], nbma) for hub, nbma in hubs.items()) if spoke else ()
@@ -237,7 +250,7 @@ def _tunnel(
         cloud=cloud,
         role=member.role,
         mode="point-to-point" if point_to_point else "multipoint",
-        source=NBMA,
+        source=source_of(lab.nodes[name], cloud),
         destination=next(iter(hubs.values())) if point_to_point else None,
         address=IPv4Interface((addresses[name], settings.subnet.prefixlen)),
         nhs=tuple(addresses[hub] for hub in hubs) if spoke else (),

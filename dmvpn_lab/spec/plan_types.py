@@ -22,6 +22,8 @@ class Route:
 
     destination: IpNetwork
     via: IpAddress
+    source: IPv4Address | None = None
+    """Only for what leaves with this address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,8 @@ class AccessPlan:
     customer: IPv4Interface
     customer_mac: str
     dynamic: bool
+    interface: str = "eth1"
+    """Of the customer: its first line, or a further one."""
 
 
 @dataclass(frozen=True, slots=True)

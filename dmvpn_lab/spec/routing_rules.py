@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from dmvpn_lab.errors import Problem
+from dmvpn_lab.spec.lines import lines
 from dmvpn_lab.spec.load import Document
-from dmvpn_lab.spec.model import Dhcp, Lab, Routing
+from dmvpn_lab.spec.model import Lab, Routing
 
 KEYS: dict[str, frozenset[str]] = {
     "hello": frozenset({"eigrp", "ospf", "bgp", "rip", "odr"}),
@@ -184,7 +185,7 @@ def tunnels_stay_outside_of_summaries(lab: Lab, document: Document) -> Iterator[
     """A summary that covers a NBMA address leads the tunnel's own packets into the tunnel, or nowhere."""
     for name, cloud in lab.clouds.items():
         members = [node for node in lab.nodes.values() if name in node.clouds]
-        addresses = [(n.nbma.dhcp if isinstance(n.nbma, Dhcp) else n.nbma).ip for n in members]
+        addresses = [line.ip for node in members for line in lines(node).values()]
         for i, summary in enumerate(cloud.routing.summary):
             covered = next((address for address in addresses if address in summary), None)
             if summary.prefixlen == 0:

@@ -7,19 +7,15 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from dmvpn_lab.errors import Problem
 from dmvpn_lab.spec import routing_rules
+from dmvpn_lab.spec.lines import further_lines, nbma_of
 from dmvpn_lab.spec.load import Document, Path_
-from dmvpn_lab.spec.model import Dhcp, Lab, Node
+from dmvpn_lab.spec.model import Dhcp, Lab
 
 GRE_OVERHEAD = 24
 KEY_OVERHEAD = 4
 NBMA_MTU = 1500
 
 Rule = Callable[[Lab, Document], Iterator[Problem]]
-
-
-def nbma_of(node: Node) -> IPv4Interface:
-    """The (first) NBMA address of a node, static or leased."""
-    return node.nbma.dhcp if isinstance(node.nbma, Dhcp) else node.nbma
 
 
 def host_name(lab: Lab, router: str) -> str:
@@ -50,7 +46,8 @@ def every_cloud_has_a_hub(lab: Lab, document: Document) -> Iterator[Problem]:
 def a_hub_is_known(lab: Lab, document: Document) -> Iterator[Problem]:
     """Spokes are configured with the hub's NBMA address, so it cannot be a lease."""
     for name, node in lab.nodes.items():
-        if isinstance(node.nbma, Dhcp) and any(m.role == "hub" for m in node.clouds.values()):
+        asked = any(member.role == "hub" and member.nbma is None for member in node.clouds.values())
+        if isinstance(node.nbma, Dhcp) and asked:
             yield document.problem(
                 ("nodes", name, "nbma"),
                 "a hub's NBMA address must be known",
@@ -187,23 +184,6 @@ def names_are_used_once(lab: Lab, document: Document) -> Iterator[Problem]:
         seen[host] = f"{name}'s host"
 
 
-def tunnels_of_a_router_differ(lab: Lab, document: Document) -> Iterator[Problem]:
-    """Tunnels that share a source address are told apart by their GRE key alone."""
-    for name, node in lab.nodes.items():
-        seen: dict[int | None, str] = {}
-        for cloud in node.clouds:
-            if cloud not in lab.clouds:
-                continue
-            key = lab.clouds[cloud].key
-            if key in seen:
-                yield document.problem(
-                    ("nodes", name, "clouds", cloud),
-                    f"same GRE key as {seen[key]!r}, and the same tunnel source",
-                    hint="give the two clouds different keys",
-                )
-            seen[key] = cloud
-
-
 def mtu_fits(lab: Lab, document: Document) -> Iterator[Problem]:
     """A full tunnel packet with its GRE header fits the NBMA network without fragments."""
     for name, cloud in lab.clouds.items():
@@ -239,7 +219,6 @@ ALL: tuple[Rule, ...] = (
     static_maps_make_sense,
     subnets_do_not_overlap,
     names_are_used_once,
-    tunnels_of_a_router_differ,
     mtu_fits,
     timers_make_sense,
     *routing_rules.ALL,
@@ -251,6 +230,11 @@ def _interfaces(lab: Lab) -> Iterator[tuple[Path_, IPv4Interface]]:
         yield ("nodes", name, "nbma"), nbma_of(node)
         if node.lan is not None:
             yield ("nodes", name, "lan"), node.lan
+        further = list(further_lines(node).values())
+        for cloud, member in node.clouds.items():
+            if member.nbma in further:  # the same again is the same line
+                further.remove(member.nbma)
+                yield ("nodes", name, "clouds", cloud, "nbma"), member.nbma
     for name, nat in lab.nats.items():
         yield ("nats", name, "nbma"), nat.nbma
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from dmvpn_lab.errors import Problem
 from dmvpn_lab.spec import transform
+from dmvpn_lab.spec.lines import source_of
 from dmvpn_lab.spec.load import Document
 from dmvpn_lab.spec.model import Ipsec, Lab
 
@@ -14,14 +15,19 @@ NBMA_MTU = 1500
 
 
 def a_source_has_one_protection(lab: Lab, document: Document) -> Iterator[Problem]:
-    """IPsec selects by addresses and protocol, not by GRE key: a router's tunnels share their SAs."""
+    """IPsec selects by addresses and protocol, not by GRE key: tunnels of one source share their SAs.
+
+    And a router that protects one lets no GRE in clear pass.
+    """
     for name, node in lab.nodes.items():
         clouds = [cloud for cloud in node.clouds if cloud in lab.clouds]
         for cloud in clouds[1:]:
             if lab.clouds[cloud].ipsec != lab.clouds[clouds[0]].ipsec:
+                shared = source_of(node, cloud) == source_of(node, clouds[0])
+                said = "shares its source with that of" if shared else "is on the same router as that of"
                 yield document.problem(
                     ("nodes", name, "clouds", cloud),
-                    f"its tunnel shares its source with that of {clouds[0]!r}, but not its protection",
+                    f"its tunnel {said} {clouds[0]!r}, but not its protection",
                     hint=f"give {cloud!r} and {clouds[0]!r} the same `ipsec`, or neither",
                 )
 

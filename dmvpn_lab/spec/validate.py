@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from dmvpn_lab.errors import Problem, TopologyError
-from dmvpn_lab.spec import rules, rules_external, rules_ipsec, rules_ipv6, rules_nat
+from dmvpn_lab.spec import rules, rules_external, rules_ipsec, rules_ipv6, rules_lines, rules_nat
 from dmvpn_lab.spec.load import Document, Path_, load
 from dmvpn_lab.spec.model import Cloud, Dhcp, External, Ipsec, Lab, Membership, Nat, Node, Routing, StaticMap
 
@@ -23,7 +23,7 @@ EXPECTED = {
     "tuple_type": "a list",
     "too_short": "one at the least",
 }
-RULES = (*rules.ALL, *rules_ipsec.ALL, *rules_nat.ALL, *rules_external.ALL, *rules_ipv6.ALL)
+RULES = (*rules.ALL, *rules_lines.ALL, *rules_ipsec.ALL, *rules_nat.ALL, *rules_external.ALL, *rules_ipv6.ALL)
 NAME_RULE = "lower-case letters, digits and hyphens, at most 32, beginning with a letter"
 
 

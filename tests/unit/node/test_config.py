@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dmvpn_lab.errors import UsageError
-from dmvpn_lab.node.config import Interface, Service, load, parse
+from dmvpn_lab.node.config import Interface, Route, Service, load, parse
 
 LEAST: dict[str, Any] = {"version": 1, "hostname": "hub", "interfaces": [], "services": [], "agent": False}
 
@@ -37,7 +37,7 @@ def test_every_key_is_understood() -> None:
         "agent": True,
     })  # fmt: skip
     assert node.interfaces == (Interface("eth1", 1500, ("192.0.2.1/24",), "02:00:00:00:00:01"),)
-    assert node.routes == (("default", "192.0.2.254"),)
+    assert node.routes == (Route("default", "192.0.2.254"),)
     assert node.sysctls == (("net.ipv4.ip_forward", "1"),)
     assert (node.nft, node.directories, node.agent) == ("table inet x {}", (("/run/frr", "frr"),), True)
     assert node.services[0] == Service("zebra", ("zebra", "-A"), ("mgmtd",), "/run/z", True)

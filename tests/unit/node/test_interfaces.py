@@ -17,7 +17,7 @@ from dmvpn_lab.errors import LabError
 from dmvpn_lab.linux.link import find_link
 from dmvpn_lab.linux.netlink import NetlinkError
 from dmvpn_lab.node import interfaces
-from dmvpn_lab.node.config import Interface, NodeConfig, parse
+from dmvpn_lab.node.config import Interface, NodeConfig, Route, parse
 from dmvpn_lab.node.interfaces import set_up
 from tests.live.namespaces import Netns, wire
 
@@ -38,9 +38,7 @@ def other() -> Iterator[Netns]:
     made.close()
 
 
-def config(
-    *interfaces: Interface, routes: tuple[tuple[str, str], ...] = (), patience_s: float = 60.0
-) -> NodeConfig:
+def config(*interfaces: Interface, routes: tuple[Route, ...] = (), patience_s: float = 60.0) -> NodeConfig:
     document: dict[str, Any] = {"version": 1, "hostname": "n", "services": [], "agent": False,
                                 "interfaces": []}  # fmt: skip
     return replace(parse(document), interfaces=interfaces, routes=routes, patience_s=patience_s)
@@ -75,11 +73,25 @@ def test_the_loopback_interface_is_up_though_nobody_names_it(node: Netns) -> Non
 def test_routes_come_after_the_addresses_that_they_need(node: Netns, other: Netns) -> None:
     wire(other, "far", node, "eth1")
     with node.entered():
-        set_up(config(ETH1, routes=(("default", "192.0.2.254"), ("10.9.0.0/16", "198.51.100.9"))))
-    routes = node.ip("route show proto static").splitlines()
-    assert [line.split(" dev")[0] for line in routes] == [
+        routes = (Route("default", "192.0.2.254"), Route("10.9.0.0/16", "198.51.100.9"))
+        set_up(config(ETH1, routes=routes))
+    lines = node.ip("route show proto static").splitlines()
+    assert [line.split(" dev")[0] for line in lines] == [
         "default via 192.0.2.254", "10.9.0.0/16 via 198.51.100.9",
     ]  # fmt: skip
+
+
+def test_a_route_of_a_source_is_taken_by_what_has_that_source_only(node: Netns, other: Netns) -> None:
+    for name in ("eth1", "eth3"):
+        wire(other, f"far-{name}", node, name)
+    first = Interface("eth1", 1500, ("192.0.2.1/24",))
+    further = Interface("eth3", 1500, ("198.51.100.1/24",))
+    routes = (Route("default", "192.0.2.254"), Route("default", "198.51.100.254", "198.51.100.1"))
+    with node.entered():
+        set_up(config(first, further, routes=routes))
+    for source, gateway in (("192.0.2.1", "192.0.2.254"), ("198.51.100.1", "198.51.100.254")):
+        (found,) = json.loads(node.ip(f"-json route get 203.0.113.9 from {source}"))
+        assert (found["gateway"], found["dev"]) == (gateway, "eth1" if source == "192.0.2.1" else "eth3")
 
 
 def test_an_interface_that_comes_later_is_waited_for_by_event(node: Netns, other: Netns) -> None:
@@ -139,4 +151,4 @@ def test_a_node_that_waits_says_once_for_what(
 def test_a_gateway_that_no_address_reaches_is_refused_by_name(node: Netns, other: Netns) -> None:
     wire(other, "far", node, "eth1")
     with node.entered(), pytest.raises(NetlinkError, match=r"add route 0\.0\.0\.0/0 via 10\.0\.0\.1"):
-        set_up(config(ETH1, routes=(("default", "10.0.0.1"),)))
+        set_up(config(ETH1, routes=(Route("default", "10.0.0.1"),)))

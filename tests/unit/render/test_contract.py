@@ -13,7 +13,7 @@ from dmvpn_lab.address import IpAddress
 from dmvpn_lab.daemon import config as agent_config
 from dmvpn_lab.nhrp.config import Overlay, TunnelConfig
 from dmvpn_lab.node import config as node_config
-from dmvpn_lab.node.config import NodeConfig
+from dmvpn_lab.node.config import NodeConfig, Route
 from dmvpn_lab.render import agent, dhcp, node
 from dmvpn_lab.render.files import files
 from dmvpn_lab.spec.plan_types import NodePlan, Plan, TunnelPlan
@@ -86,7 +86,10 @@ def test_the_first_process_reads_each_node_as_planned(name: str, each: NodePlan)
     assert [i.addresses for i in read.interfaces] == [
         () if i.dhcp else tuple(map(str, i.addresses())) for i in each.interfaces
     ]
-    assert read.routes == tuple((str(r.destination), str(r.via)) for r in each.routes)
+    assert read.routes == tuple(
+        Route(str(r.destination), str(r.via), None if r.source is None else str(r.source))
+        for r in each.routes
+    )
     assert read.agent == (each.kind == "router")
 
 

@@ -198,6 +198,42 @@ def test_two_clouds_are_two_tunnels_with_their_own_hubs() -> None:
     assert one.node("client").kind == "host"
 
 
+def test_a_tunnel_with_a_line_of_its_own_has_its_address_and_its_default_route() -> None:
+    one = plan(TWO_CLOUDS.replace(
+        "hub-red: {nbma: 172.17.1.1/24, lan: 192.168.10.1/24, clouds: {red: {role: hub}}}",
+        "hub-red: {nbma: 172.17.1.1/24, lan: 192.168.10.1/24, clouds: {red: {role: hub, nbma: 172.18.1.1/24},"
+        " blue: {role: spoke}}}"))  # fmt: skip
+    hub = one.node("hub-red")
+    assert [(each.name, str(each.address)) for each in hub.interfaces] == [
+        ("eth1", "172.17.1.1/24"), ("eth2", "192.168.10.1/24"), ("eth3", "172.18.1.1/24"),
+    ]  # fmt: skip
+    assert [(each.cloud, each.source) for each in hub.tunnels] == [("red", "eth3"), ("blue", "eth1")]
+    assert [(str(each.via), each.source and str(each.source)) for each in hub.routes] == [
+        ("172.17.1.254", None), ("172.18.1.254", "172.18.1.1"),
+    ]  # fmt: skip
+    red = next(each for each in one.node("spoke").tunnels if each.cloud == "red")
+    assert [str(each.nbma) for each in red.static_maps] == ["172.18.1.1"]
+    assert [(a.interface, str(a.customer)) for a in one.access if a.router == "hub-red"] == [
+        ("eth1", "172.17.1.1/24"), ("eth3", "172.18.1.1/24"),
+    ]  # fmt: skip
+    assert len({a.isp_interface for a in one.access}) == len(one.access)
+
+
+def test_tunnels_that_name_one_line_share_it() -> None:
+    hub = plan("""
+lab: lines
+clouds: {one: {subnet: 10.0.1.0/24}, two: {subnet: 10.0.2.0/24, key: 2}, three: {subnet: 10.0.3.0/24}}
+nodes:
+  hub:
+    nbma: 172.17.0.1/24
+    clouds: {one: {role: hub, nbma: 172.17.3.1/24}, two: {role: hub, nbma: 172.17.3.1/24}, three: {role: hub}}
+""").node("hub")
+    assert [(each.cloud, each.source) for each in hub.tunnels] == [
+        ("one", "eth3"), ("two", "eth3"), ("three", "eth1"),
+    ]  # fmt: skip
+    assert [each.name for each in hub.interfaces] == ["eth1", "eth3"]
+
+
 def test_members_are_found_by_cloud_and_role() -> None:
     one = plan(TWO_CLOUDS)
     assert [node.name for node, _ in one.members("red", "hub")] == ["hub-red"]
