@@ -50,8 +50,8 @@ EVENTS = (
     "resolved",  # interface, protocol, nbma, holding_time_s, previous_nbma, asked_s_ago
     "resolution-refused",  # interface, protocol, nhs, code, meaning
     "resolution-timeout",  # interface, protocol, nhs, tries
-    "no-direct-way",  # interface, protocol, nbma, tries: a NAT is between; packets go by the hub
-    "resolution-ended",  # interface, protocol, nbma, reason: expired, purged or cleared
+    "no-direct-way",  # interface, protocol, nbma, tries: packets go by the hub
+    "resolution-ended",  # interface, protocol, nbma, reason: expired, purged, cleared or unreachable
     "indication-sent",  # interface, nbma, source, destination: a spoke is told of a shorter way
     "shortcut-added",  # interface, prefix, via
     "shortcut-removed",  # interface, prefix, via, reason

@@ -173,6 +173,12 @@ class Agent:
         for cache in self.domains.values():
             for binding in cache.expire(now):
                 actions += self._gone(binding, "expired", now)
+        again, lost = self._resolver.out_of_reach(now)
+        actions += again
+        if lost:
+            actions += self._forget(
+                lambda b: b.resolved and (b.interface, b.protocol) in lost, "unreachable", now
+            )
         actions += self._resolver.tick(now, self.tunnels)
         actions += self._purger.tick(now)
         for part in self._parts:
@@ -374,16 +380,8 @@ class Agent:
 
     def nhrp(self, now: float) -> list[NhrpEntry]:
         """The cache of every domain."""
-        return [views.nhrp_entry(b, self._tunnel_of(b), now)
-                for cache in self.domains.values() for b in cache] + self._shortcut_entries(now)  # fmt: skip
-
-    def _shortcut_entries(self, now: float) -> list[NhrpEntry]:
-        found = []
-        for each in self._shortcuts:
-            binding = self.tunnels[each.interface].cache.get(each.via)
-            if binding is not None:
-                found.append(views.shortcut_entry(each, binding, self.tunnels[each.interface], now))
-        return found
+        entries = [views.nhrp_entry(b, self._tunnel_of(b), now) for c in self.domains.values() for b in c]
+        return entries + views.shortcut_entries(self._shortcuts, self.tunnels, now)
 
     def nhs(self, now: float) -> list[NhsEntry]:
         """The next hop servers of every tunnel."""

@@ -6,7 +6,8 @@ asked for again while the kernel says that it is used, and ends with its holding
 
     probe -> neighbour = the server; Resolution Request -> Reply -> neighbour = the peer
 
-With a NAT in between the peer is asked, too, and its own answer makes it the neighbour.
+With a NAT in between, and where a peer was out of reach before (`alive.py`), the peer is asked, too, and
+its own answer makes it the neighbour.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from dmvpn_lab.address import IpAddress, IpNetwork, network_of
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
+from dmvpn_lab.nhrp.alive import Alive
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import CieCode, PacketType, meaning
@@ -58,6 +60,7 @@ class Resolver:
         """When the kernel last said that a resolved neighbour is used."""
         self._timers: Timers[Key] = Timers()
         self._shortcuts = shortcuts
+        self._alive = Alive(rng, ids)
 
     # --- what the kernel wants ------------------------------------------------------------------
 
@@ -68,7 +71,7 @@ class Resolver:
             if binding.interface != tunnel.name:
                 return []
             self._used[tunnel.name, wanted] = now
-            return [self.neighbour(tunnel, binding)]
+            return [self.neighbour(tunnel, binding), *self._alive.used(tunnel, binding, now)]
         if not self._may_ask(tunnel, wanted):
             return []
         question = self._questions.get((tunnel.name, wanted))
@@ -111,6 +114,8 @@ class Resolver:
 
     def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """A resolution reply. Only one that answers an outstanding question counts."""
+        if self._alive.reply(packet, outer):
+            return []
         tried = self._trials.get(packet.request_id)
         if tried is not None:
             return self._passed(tried, packet, outer, now)
@@ -125,7 +130,8 @@ class Resolver:
         # Two behind one NAT do not reach each other by its outside address.
         if tunnel.cache.full or found.nbma in (tunnel.nbma, tunnel.outside):
             return self._refused(question, CieCode.INSUFFICIENT_RESOURCES, now)
-        if (found.natted or tunnel.outside is not None) and not tunnel.config.protected:
+        doubtful = found.natted or tunnel.outside is not None or self._alive.is_lost(tunnel, found.nbma)
+        if doubtful and not tunnel.config.protected:
             return self._try(question, found, now)
         return self._take(question, found, now)
 
@@ -163,6 +169,7 @@ class Resolver:
             question.tunnel.counters[counters.UNKNOWN_REPLY] += 1
             return []
         self._end_trial(question)
+        self._alive.reached(question.tunnel, outer)
         return self._take(question, trial.answer, now)
 
     def _failed(self, question: Question, trial: Trial, now: float) -> list[Action]:
@@ -249,7 +256,12 @@ class Resolver:
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
-        return self._timers.deadline()
+        due = (self._timers.deadline(), self._alive.deadline())
+        return min((each for each in due if each is not None), default=None)
+
+    def out_of_reach(self, now: float) -> tuple[list[SendPacket], list[Key]]:
+        """Ask peers in use again whether they are there; and those that are not any more."""
+        return self._alive.tick(now)
 
     def tick(self, now: float, tunnels: dict[str, Tunnel]) -> list[Action]:
         """Ask again what is due."""
@@ -328,7 +340,8 @@ class Resolver:
         self._timers.set(key, max(now, (binding.expires or now) - min(holding_time_s / 3, RENEWAL_S)))
 
     def gone(self, binding: Binding) -> None:
-        """A binding has run out, or was purged."""
+        """A binding has run out, or was purged, or its peer is out of reach."""
+        self._alive.gone(binding)
         key = (binding.interface, binding.protocol)
         self._used.pop(key, None)
         if key not in self._questions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from dmvpn_lab.answers import NhrpEntry, NhsEntry
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.nhc import Registration, State
@@ -45,6 +47,17 @@ def shortcut_entry(shortcut: Shortcut, binding: Binding, tunnel: Tunnel, now: fl
     entry["flags"] = ["shortcut"]
     entry["created_s_ago"] = round(now - shortcut.created, 3)
     return entry
+
+
+def shortcut_entries(
+    shortcuts: Iterable[Shortcut], tunnels: Mapping[str, Tunnel], now: float
+) -> list[NhrpEntry]:
+    """All of them, but for those whose next hop has no binding."""
+    found = [(each, tunnels[each.interface]) for each in shortcuts]
+    bound = [(each, tunnel.cache.get(each.via), tunnel) for each, tunnel in found]
+    return [
+        shortcut_entry(each, binding, tunnel, now) for each, binding, tunnel in bound if binding is not None
+    ]
 
 
 def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntry:

@@ -101,6 +101,13 @@ class Control:
             time.sleep(0.02)
         assert self.counter(name, interface) == count
 
+    def reaches(self, name: str, count: int, *, patience_s: float = PATIENCE_S) -> None:
+        """Wait until a counter of tunnel0 has reached a value."""
+        deadline = time.monotonic() + patience_s
+        while self.counter(name) < count:
+            assert time.monotonic() < deadline, self.query("counters")
+            time.sleep(0.1)
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()

@@ -33,6 +33,8 @@ class Cloud:
     """(from, to, packet) by NBMA address."""
     done: dict[IPv4Address, list[Action]] = field(default_factory=dict)
     now: float = 1.0
+    cut: set[frozenset[IPv4Address]] = field(default_factory=set)
+    """Pairs of NBMA addresses between which nothing passes."""
 
     def carry_out(self, at: IPv4Address, actions: list[Action]) -> None:
         """Do all of it, and all that follows, at the station with that NBMA address."""
@@ -47,7 +49,7 @@ class Cloud:
                     source = self.agents[at].tunnels[interface].nbma
                     assert source is not None
                     self.sent.append((source, nbma, decode(data)))
-                    if nbma in self.agents:
+                    if nbma in self.agents and frozenset({source, nbma}) not in self.cut:
                         link = self.links.get(nbma, TUNNEL)
                         self.carry_out(nbma, self.agents[nbma].receive(link, data, source, self.now))
 
