@@ -203,6 +203,20 @@ def test_a_question_that_was_here_before_is_a_loop() -> None:
     ]
 
 
+def test_an_answer_that_was_here_before_is_a_loop_and_nobody_is_told() -> None:
+    made = cloud()
+    forward(made)
+    answer = made.sent[3][2]
+    made.forget()
+    record = encode_cie(Cie(nbma=HUB_NBMA, protocol=HUB, holding_time_s=60))
+    extensions = tuple(replace(e, value=record) if e.type == 5 else e for e in answer.extensions or ())
+    hub = made.agents[HUB_NBMA]
+    looped = encode(replace(answer, extensions=extensions))
+    made.carry_out(HUB_NBMA, hub.receive(TUNNEL, looped, OTHER_NBMA, 1.0))
+    assert made.sent == []
+    assert hub.counters()[TUNNEL]["loop-detected"] == 1
+
+
 def test_a_question_with_its_last_hop_is_not_passed_on_and_its_asker_is_told() -> None:
     made = cloud()
     packet = replace(question(made), hop_count=1)
