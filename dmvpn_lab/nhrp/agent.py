@@ -278,7 +278,8 @@ class Agent:
             case PacketType.PURGE_REQUEST:
                 return self._purge(tunnel, packet, outer, now)
             case PacketType.ERROR_INDICATION:
-                return self._client.error(tunnel, packet, outer)
+                passed = self._transit.error(tunnel, packet, outer)
+                return self._client.error(tunnel, packet, outer) if passed is None else passed
             case PacketType.RESOLUTION_REPLY:
                 if packet.source_protocol == tunnel.config.address.ip or not tunnel.config.redirect:
                     return self._resolver.reply(tunnel, packet, outer, now) + self._protect(tunnel)

@@ -2,13 +2,15 @@
 
 A question goes along the routed path to the router that has the destination, as RFC 2332 asks of
 a transit NHS: one hop less, our record in the forward transit extension (section 5.3.2), never
-twice through the same server (5.2.7, loop). The answer goes back by the asker's registration.
+twice through the same server (5.2.7, loop). The answer goes back by the asker's registration, and where
+that is with another server, by the routed path to it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from typing import TypeGuard
 
 from dmvpn_lab.address import IpAddress, addresses_of
 from dmvpn_lab.errors import DecodeError
@@ -17,6 +19,7 @@ from dmvpn_lab.nhrp.acceptance import HOP_COUNT_OFFSET, indication
 from dmvpn_lab.nhrp.actions import Action, FindRoute, Notify, SendPacket
 from dmvpn_lab.nhrp.askers import Asker
 from dmvpn_lab.nhrp.behind import Behind, Told
+from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.cie import Cie, encode_cie
 from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import Extension, authentication
@@ -43,6 +46,18 @@ class Question:
     outer: IPv4Address
 
 
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A packet for another station."""
+
+    tunnel: Tunnel
+    packet: Packet
+    outer: IPv4Address
+    to: IpAddress
+    sender: IpAddress | None = None
+    """Still to be found to be where it came from; None: it is, or need not be."""
+
+
 class Transit:
     """Forwards between the spokes of a hub, and answers for what is behind a router."""
 
@@ -50,7 +65,7 @@ class Transit:
         self._tunnels = tunnels
         self._purger = purger
         self._behind = Behind(purger)
-        self._questions: dict[int, Question | Told] = {}
+        self._questions: dict[int, Question | Told | Onward] = {}
         self._token = 0
         self._told: dict[tuple[IPv4Address, IpAddress], float] = {}
 
@@ -100,7 +115,7 @@ class Transit:
             return []
         return [self._look(Question(tunnel, packet, outer), wanted)]
 
-    def _look(self, question: Question | Told, wanted: IpAddress) -> FindRoute:
+    def _look(self, question: Question | Told | Onward, wanted: IpAddress) -> FindRoute:
         self._token -= 1  # negative: positive ones are the shortcuts'
         self._questions[self._token] = question
         return FindRoute(self._token, wanted)
@@ -110,6 +125,8 @@ class Transit:
         question = self._questions.pop(token, None)
         if question is None:
             return []
+        if isinstance(question, Onward):
+            return self._routed(question, route)
         behind = route if self._is_behind(question.tunnel, route) else None
         if isinstance(question, Told):
             return self._behind.looked(question, behind, now)
@@ -166,24 +183,89 @@ class Transit:
         """The router goes for good: what it answered for its LANs ends."""
         return self._behind.leave(now)
 
-    # --- purges on their way -----------------------------------------------------------------------
+    # --- to somebody else ---------------------------------------------------------------------------
 
     def purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action] | None:
-        """A purge request from one registered station to another; None: it is for us.
+        """A purge request for another station; None: it is for us.
 
-        Who gets it believes us, so we believe only that the registrant itself speaks.
+        Who gets it believes us, so we believe only the registrant itself, a server that it is registered
+        with, as the routing table says, and our own servers.
         """
         station, to = packet.source_protocol, packet.destination_protocol
-        if not tunnel.config.redirect or not tunnel.config.speaks(station) or not tunnel.config.speaks(to):
+        if not self._is_for_others(to, tunnel) or not tunnel.config.speaks(station) or station == to:
             return None
-        source, target = tunnel.cache.get(station), tunnel.cache.get(to)
-        if source is None or source.nbma != outer or target is None or target.nbma == outer:
+        source, server = tunnel.cache.get(station), tunnel.config.is_server(outer)
+        known = tunnel.cache.is_peer(tunnel.name, outer) if source is None else source.nbma == outer
+        if not known and not server:
             return None
-        refused = self._impassable(tunnel, packet, outer)
-        if refused is not None:
-            return [refused]
-        out = self._tunnels[target.interface].part(to)
-        return self._pass_on(out, target.nbma, packet, ExtensionType.FORWARD_TRANSIT_NHS)
+        onward = Onward(tunnel, packet, outer, to)
+        if source is None and not server:
+            return self._find_way(replace(onward, sender=station), station)
+        return self._onward(onward)
+
+    def error(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action] | None:
+        """An error indication for another station; None: it is for us."""
+        to = packet.destination_protocol
+        if not self._is_for_others(to, tunnel) or not self._is_known(tunnel, outer):
+            return None
+        return self._onward(Onward(tunnel, packet, outer, to))
+
+    def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
+        """An answer for somebody else. Only registered peers and our servers may send one."""
+        to = packet.source_protocol
+        if not self._is_for_others(to, tunnel) or not self._is_known(tunnel, outer):
+            tunnel.counters[counters.UNKNOWN_REPLY] += 1
+            return []
+        return self._onward(Onward(tunnel, packet, outer, to))
+
+    def _is_for_others(self, to: object, tunnel: Tunnel) -> TypeGuard[IpAddress]:
+        """Whether a packet to that station is ours to pass on."""
+        return tunnel.config.redirect and tunnel.config.speaks(to) and to not in self._own()
+
+    def _is_known(self, tunnel: Tunnel, outer: IPv4Address) -> bool:
+        return tunnel.cache.is_peer(tunnel.name, outer) or tunnel.config.is_server(outer)
+
+    def _onward(self, onward: Onward) -> list[Action]:
+        """To a station that is registered here, or to the server that the routing table has on the way."""
+        binding = onward.tunnel.cache.get(onward.to)
+        return self._find_way(onward, onward.to) if binding is None else self._send_on(onward, binding)
+
+    def _find_way(self, onward: Onward, to: IpAddress) -> list[Action]:
+        if len(self._questions) >= LOOKS_LIMIT:
+            onward.tunnel.counters[counters.DROPPED_BUSY] += 1
+            return []
+        return [self._look(onward, to)]
+
+    def _routed(self, onward: Onward, route: Route | None) -> list[Action]:
+        """What the routing table says of the way to a station that is not registered here."""
+        out = None if route is None else self._tunnels.get(route.interface)
+        gateway = None if route is None else route.gateway
+        joined = out is not None and out.config.network_id == onward.tunnel.config.network_id
+        binding = out.cache.get(gateway) if out is not None and gateway is not None and joined else None
+        if onward.sender is not None and binding is not None and binding.nbma == onward.outer:
+            return self._onward(replace(onward, sender=None))
+        if onward.sender is not None or binding is None:
+            onward.tunnel.counters[counters.UNKNOWN_STATION] += 1
+            return []
+        return self._send_on(onward, binding)
+
+    def _send_on(self, onward: Onward, binding: Binding) -> list[Action]:
+        """To the next station; never back to where it came from."""
+        tunnel, packet, outer = onward.tunnel, onward.packet, onward.outer
+        out = self._tunnels[binding.interface].part(binding.protocol)
+        if binding.nbma == outer:
+            tunnel.counters[counters.UNKNOWN_STATION] += 1
+            return []
+        if packet.type == PacketType.ERROR_INDICATION:
+            return self._pass_on(out, binding.nbma, packet, None)
+        if packet.type == PacketType.PURGE_REQUEST:
+            refused = self._impassable(tunnel, packet, outer)
+            forward = ExtensionType.FORWARD_TRANSIT_NHS
+            return [refused] if refused else self._pass_on(out, binding.nbma, packet, forward)
+        if self._looped(packet, ExtensionType.REVERSE_TRANSIT_NHS):
+            tunnel.counters[counters.LOOP_DETECTED] += 1
+            return []
+        return self._pass_on(out, binding.nbma, packet, ExtensionType.REVERSE_TRANSIT_NHS)
 
     def _impassable(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> SendPacket | None:
         """The error for a request that must not be passed on: it was here before, or has its last hop."""
@@ -196,39 +278,28 @@ class Transit:
             return indication(tunnel, outer, encode(packet), code, at)
         return None
 
-    # --- answers on their way back ---------------------------------------------------------------
-
-    def reply(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address) -> list[Action]:
-        """An answer for somebody else: to where he is registered. Only registered peers may send one."""
-        station = packet.source_protocol
-        binding = tunnel.cache.get(station) if tunnel.config.speaks(station) else None
-        known = tunnel.cache.is_peer(tunnel.name, outer)
-        if binding is None or binding.nbma == outer or not known or not tunnel.config.redirect:
-            tunnel.counters[counters.UNKNOWN_REPLY] += 1
-            return []
-        if self._looped(packet, ExtensionType.REVERSE_TRANSIT_NHS):
-            tunnel.counters[counters.LOOP_DETECTED] += 1
-            return []
-        out = self._tunnels[binding.interface].part(binding.protocol)
-        return self._pass_on(out, binding.nbma, packet, ExtensionType.REVERSE_TRANSIT_NHS)
-
-    def _pass_on(self, out: Tunnel, nbma: IPv4Address, packet: Packet, record: int) -> list[Action]:
-        """One hop less, and our own record."""
+    def _pass_on(self, out: Tunnel, nbma: IPv4Address, packet: Packet, record: int | None) -> list[Action]:
+        """One hop less, and our own record, if there is one in such a packet."""
         if packet.hop_count <= 1:
             out.counters[counters.HOP_COUNT_EXCEEDED] += 1
             return []
+        out.counters[counters.FORWARDED] += 1
+        if record is None:
+            return [SendPacket(out.name, nbma, encode(replace(packet, hop_count=packet.hop_count - 1)))]
         config = out.config
         us = Cie(prefix_length=config.bits, mtu=config.mtu, holding_time_s=config.holding_time_s,
                  nbma=out.nbma, protocol=config.address.ip)  # fmt: skip
         extensions = _readdressed(packet.extensions, record, encode_cie(us), config.authentication)
         passed = replace(packet, hop_count=packet.hop_count - 1, extensions=extensions)
-        out.counters[counters.FORWARDED] += 1
         return [SendPacket(out.name, nbma, encode(passed))]
 
     def _looped(self, packet: Packet, record: int) -> bool:
         """Whether one of our own protocol addresses is in a transit record."""
-        own = {part.config.address.ip for each in self._tunnels.values() for part in each.parts}
+        own = self._own()
         return any(cie.protocol in own for cie in _cies(packet.extension(record)))
+
+    def _own(self) -> set[IpAddress]:
+        return {part.config.address.ip for each in self._tunnels.values() for part in each.parts}
 
 
 def _readdressed(
