@@ -16,8 +16,9 @@ from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.tunnel import Tunnel
-from tests.unit.nhrp.builders import HUB_NBMA, OTHER, OTHER_NBMA, SPOKE_NBMA, TUNNEL, spoke_config
+from tests.unit.nhrp.builders import spoke_config
 from tests.unit.nhrp.cloud import Cloud
+from tests.unit.nhrp.deck import HUB_NBMA, OTHER, OTHER_NBMA, SPOKE_NBMA, TUNNEL
 from tests.unit.nhrp.test_phase_3 import cloud, forward
 
 QUESTION = PacketType.RESOLUTION_REQUEST

@@ -22,18 +22,10 @@ from dmvpn_lab.nhrp.purger import Purger
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.route import Route
 from dmvpn_lab.nhrp.tunnel import Tunnel
-from tests.unit.nhrp.builders import (
-    HUB,
-    HUB_NBMA,
-    OTHER,
-    OTHER_NBMA,
-    SPOKE,
-    SPOKE_NBMA,
-    TUNNEL,
-    packets,
-    spoke_config,
-)
+from tests.unit.nhrp.builders import spoke_config
 from tests.unit.nhrp.cloud import FAR, Cloud, route
+from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
+from tests.unit.nhrp.seen import packets
 from tests.unit.nhrp.test_phase_3 import LANS, A, B, H, cloud, forward
 
 LAN = IPv4Network(LANS[OTHER])

@@ -19,8 +19,9 @@ from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import encode, error_indication
 from dmvpn_lab.nhrp.route import Route
-from tests.unit.nhrp.builders import HUB_NBMA, SPOKE_NBMA, TUNNEL, agent, hub_config, request
+from tests.unit.nhrp.builders import agent, hub_config, request
 from tests.unit.nhrp.cloud import about
+from tests.unit.nhrp.deck import HUB_NBMA, SPOKE_NBMA, TUNNEL
 
 LIMIT = 64
 """Of everything that is bounded, in these tests."""

@@ -14,8 +14,9 @@ from dmvpn_lab.nhrp.actions import RemoveShortcut
 from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import ErrorCode, PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode, error_indication
-from tests.unit.nhrp.builders import SPOKE_NBMA, TUNNEL, agent, hub_config, spoke_config
+from tests.unit.nhrp.builders import agent, hub_config, spoke_config
 from tests.unit.nhrp.cloud import Cloud, about, route
+from tests.unit.nhrp.deck import SPOKE_NBMA, TUNNEL
 
 UP = "tunnel1"
 """A regional hub's tunnel to the central one."""
