@@ -6,16 +6,14 @@ a shortcut is there.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 from dmvpn_lab.checks.base import CheckResult, Observe, awaited
 from dmvpn_lab.checks.encryption import shared
-from dmvpn_lab.checks.outside import outside
-from dmvpn_lab.checks.reachability import Member, has_lan, host_behind, of_family, path, trace, way
+from dmvpn_lab.checks.pair import Pair
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.running import RunningLab, Watch
-from dmvpn_lab.spec.plan_types import CloudPlan
 
 DEADLINE_S = 20.0
 """A question and its retransmissions after 1, 3 and 7 s."""
@@ -28,76 +26,69 @@ class Resolution:
 
     async def run(self, lab: RunningLab, watch: Watch) -> AsyncIterator[CheckResult]:
         """For each direction between the first two spokes with a host: absent, present, direct."""
-        for cloud in lab.plan.clouds:
-            if cloud.phase == 1 or not lab.plan.members(cloud.name, "hub"):
-                continue
-            for version in cloud.versions():
-                spokes = [m for m in lab.plan.ours(cloud.name, "spoke") if has_lan(lab.plan, m, version)][:2]
-                for source, target in itertools.permutations(spokes, 2):
-                    async for result in _pair(lab, watch, cloud, source, target, version):
-                        yield result
+        for pair in Pair.all_of(lab, watch):
+            for each in (pair, replace(pair, source=pair.target, target=pair.source)):
+                async for result in _Resolved(each).results():
+                    yield result
 
 
-async def _pair(
-    lab: RunningLab, watch: Watch, cloud: CloudPlan, source: Member, target: Member, version: int
-) -> AsyncIterator[CheckResult]:
-    deadline_s = protocol(cloud.routing.protocol).deadline_s(cloud)
-    host, far = host_behind(lab.plan, source[0]), host_behind(lab.plan, target[0])
-    assert host is not None
-    assert far is not None
-    hops = [str(hop) for hop in path(lab.plan, cloud, source, target, version)]
-    spoke, wanted = source[0].name, str(of_family(target[1].addresses(), version))
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """One spoke that comes to know another."""
 
-    hub = str(of_family(lab.plan.members(cloud.name, "hub")[0][1].addresses(), version))
+    pair: Pair
 
-    def leads(to: str) -> Observe:
+    async def results(self) -> AsyncIterator[CheckResult]:
+        """Absent, trigger, present, direct."""
+        pair, peer = self.pair, self.pair.target[0].name
+        await pair.lab.query(pair.spoke, "clear")
+        first = await self._leads(pair.peer if pair.cloud.phase == 2 else pair.hubs[0])
+        yield first
+        if not first.passed:
+            return
+        yield await self._at_spoke(f"{pair.peer} not in the cache before", self._absent, 0.0)
+        expected = f"{pair.peer} -> {peer}'s NBMA address after a packet"
+        yield await self._at_spoke(expected, self._present, DEADLINE_S)
+        if pair.cloud.ipsec is not None:
+            expected = f"one SA pair with {peer}, the same at both ends"
+            yield await self._at_spoke(expected, self._secured, DEADLINE_S)
+        if pair.cloud.phase == 3:
+            yield await self._leads(pair.peer, after=True)
+        expected = f"{pair.far_host} by {' > '.join(pair.hops)}"
+        yield await awaited(Resolution.name, pair.host, expected, pair.straight, pair.watch, DEADLINE_S)
+
+    async def _at_spoke(self, expected: str, observe: Observe, deadline_s: float) -> CheckResult:
+        return await awaited(Resolution.name, self.pair.spoke, expected, observe, self.pair.watch, deadline_s)
+
+    async def _leads(self, to: str, *, after: bool = False) -> CheckResult:
+        """Before, the route may still have to come."""
+        pair = self.pair
+
         async def observe() -> tuple[bool, str]:
-            gateway = (await way(lab, source[0], hops[-1])).get("gateway")
-            return gateway == to, f"{hops[-1]} via {gateway or 'nobody'}"
+            gateway = await pair.gateway()
+            return gateway == to, f"{pair.far} via {gateway}"
 
-        return observe
+        deadline_s = DEADLINE_S if after else protocol(pair.cloud.routing.protocol).deadline_s(pair.cloud)
+        expected = f"{pair.far} via {to} {'after' if after else 'before'}"
+        return await self._at_spoke(expected, observe, deadline_s)
 
-    async def absent() -> tuple[bool, str]:
-        entry = await _entry(lab, source, wanted)
-        return entry is None, "not in the cache" if entry is None else f"{wanted} -> {entry}"
+    async def _absent(self) -> tuple[bool, str]:
+        entry = await self._entry()
+        return entry is None, "not in the cache" if entry is None else f"{self.pair.peer} -> {entry}"
 
-    async def present() -> tuple[bool, str]:
-        await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
-        entry = await _entry(lab, source, wanted)
-        return entry == await outside(
-            lab, target[0].name, target[1].name
-        ), f"{wanted} -> {entry or 'nothing'}"
+    async def _present(self) -> tuple[bool, str]:
+        await self.pair.send()
+        entry = await self._entry()
+        return entry == await self.pair.peer_nbma(), f"{self.pair.peer} -> {entry or 'nothing'}"
 
-    async def secured() -> tuple[bool, str]:
-        await lab.exec(host.name, "ping", "-n", "-c", "1", "-W", "1", hops[-1])
-        common = await shared(lab, spoke, target[0].name)
+    async def _secured(self) -> tuple[bool, str]:
+        await self.pair.send()
+        common = await shared(self.pair.lab, self.pair.spoke, self.pair.target[0].name)
         return len(common) == 1, f"{len(common)} SA pair"
 
-    async def direct() -> tuple[bool, str]:
-        seen = await trace(lab, host.name, hops[-1])
-        return seen == hops, " > ".join(seen)
-
-    name = Resolution.name
-    await lab.query(spoke, "clear")
-    first = wanted if cloud.phase == 2 else hub
-    result = await awaited(name, spoke, f"{hops[-1]} via {first} before", leads(first), watch, deadline_s)
-    yield result
-    if not result.passed:
-        return
-    yield await awaited(name, spoke, f"{wanted} not in the cache before", absent, watch, 0.0)
-    expected = f"{wanted} -> {target[0].name}'s NBMA address after a packet"
-    yield await awaited(name, spoke, expected, present, watch, DEADLINE_S)
-    if cloud.ipsec is not None:
-        expected = f"one SA pair with {target[0].name}, the same at both ends"
-        yield await awaited(name, spoke, expected, secured, watch, DEADLINE_S)
-    if cloud.phase == 3:
-        yield await awaited(name, spoke, f"{hops[-1]} via {wanted} after", leads(wanted), watch, DEADLINE_S)
-    yield await awaited(name, host.name, f"{far.name} by {' > '.join(hops)}", direct, watch, DEADLINE_S)
-
-
-async def _entry(lab: RunningLab, source: Member, wanted: str) -> str | None:
-    """The NBMA address that a spoke has resolved for a tunnel address."""
-    for entry in await lab.query(source[0].name, "nhrp"):
-        if (entry["interface"], entry["protocol"]) == (source[1].name, wanted):
-            return str(entry["nbma"])
-    return None
+    async def _entry(self) -> str | None:
+        """The NBMA address that the spoke has for the other's tunnel address."""
+        for entry in await self.pair.lab.query(self.pair.spoke, "nhrp"):
+            if (entry["interface"], entry["protocol"]) == (self.pair.source[1].name, self.pair.peer):
+                return str(entry["nbma"])
+        return None

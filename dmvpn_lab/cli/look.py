@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import subprocess
-import time
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from dmvpn_lab import controller
 from dmvpn_lab.cli import dmvpn, eigrp, nhrp, output
 from dmvpn_lab.cli.options import Json, LabName, NodeName
+from dmvpn_lab.cli.tables import TABLES
 from dmvpn_lab.errors import UsageError, first_error
 from dmvpn_lab.running import Event, RunningLab
 from dmvpn_lab.watch import words as told
@@ -24,9 +24,6 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "eigrp": tuple((each,) for each in eigrp.QUERIES),
 }
 """What may follow."""
-Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
-EIGRP_ROUTES = "88"
-"""Protocol number of the agent's routes in the kernel."""
 
 
 def show(
@@ -65,8 +62,7 @@ def show(
     elif what == "ipsec" and not facts:
         print(f"{node} has no SA; what is wrong: dmvpn-lab diagnose")
     else:
-        columns, rows = _table(what, facts)
-        output.print_table(columns, rows)
+        output.print_table(*TABLES[what](facts))
 
 
 def _no_part(what: str, words: tuple[str, ...]) -> UsageError:
@@ -97,84 +93,6 @@ async def _facts(lab: RunningLab, node: str, what: str, words: tuple[str, ...]) 
     if what == "dmvpn":
         return dmvpn.dmvpn(*[await lab.query(node, each) for each in dmvpn.QUERIES])
     return await lab.query(node, nhrp.QUERIES[words] if words else what)
-
-
-def _table(what: str, facts: Any) -> Table:
-    match what:
-        case "nhrp":
-            return ("address", "NBMA address", "interface", "type", "flags", "expires"), [
-                (f"{e['protocol']}/{e['prefix_length']}", e["nbma"], e["interface"], e["type"],
-                 " ".join(e["flags"]), _duration(e["expires_in_s"]))
-                for e in facts
-            ]  # fmt: skip
-        case "nhs":
-            columns = (
-                "NHS",
-                "NBMA address",
-                "interface",
-                "state",
-                "sent",
-                "failed",
-                "replies",
-                "renews",
-                "error",
-            )
-            return columns, [
-                (e["protocol"], e["nbma"], e["interface"], e["state"], e["requests_sent"],
-                 e["requests_failed"], e["replies_received"], _duration(e["renews_in_s"]), e["last_error"])
-                for e in facts
-            ]  # fmt: skip
-        case "odr":
-            return ("device", "address", "interface", "hold", "prefixes"), [
-                (e["device"], e["address"], e["interface"], _duration(e["hold_s"]), " ".join(e["prefixes"]))
-                for e in facts["neighbours"]
-            ]
-        case "multicast":
-            return ("interface", "NBMA address", "flags", "packets"), [
-                (e["interface"], e["nbma"], e["origin"], e["packets"]) for e in facts
-            ]
-        case "ipsec":
-            columns = ("peer", "identity", "IKE", "transform", "SPI in", "SPI out", "in", "out", "NAT")
-            return columns, [
-                (e["nbma"], e["identity"], e["ike"], e["transform"], e["spi_in"], e["spi_out"],
-                 e["packets_in"], e["packets_out"], "yes" if e["encapsulated"] else "no")
-                for e in facts
-            ]  # fmt: skip
-        case "routes":
-            return ("destination", "via", "interface", "protocol", "metric"), [
-                (r["dst"], _via(r), r.get("dev"), _protocol(r.get("protocol")), r.get("metric"))
-                for r in facts
-            ]
-        case "counters":
-            return ("interface", "counter", "value"), [
-                (interface, name, value)
-                for interface, counts in facts.items()
-                for name, value in counts.items()
-            ]
-        case _:
-            return ("interface", "mode", "address", "NBMA address", "network-id", "state"), [
-                (t["interface"], t["mode"], t["address"], t["nbma"], t["network_id"],
-                 "up" if t["up"] else "down")
-                for t in facts["tunnels"]
-            ]  # fmt: skip
-
-
-def _via(route: dict[str, Any]) -> str:
-    if "nexthops" in route:
-        return " ".join(hop["gateway"] for hop in route["nexthops"])
-    return str(route.get("gateway") or ("discard" if route.get("type") == "blackhole" else "connected"))
-
-
-def _protocol(number: str | None) -> str | None:
-    """`ip` knows no name for the agent's number."""
-    return "eigrp" if number == EIGRP_ROUTES else number
-
-
-def _duration(seconds: float | None) -> str:
-    """HH:MM:SS as routers print it; `never` for none."""
-    if seconds is None:
-        return "never"
-    return time.strftime("%H:%M:%S", time.gmtime(max(0, seconds)))
 
 
 def exec_(

@@ -19,7 +19,7 @@ from ipaddress import IPv4Address
 from dmvpn_lab.linux.netlink import EventsLost, Netlink, NetlinkEvents, Request
 
 NETLINK_XFRM = 6
-XFRM_MSG_NEWSA, XFRM_MSG_DELSA, XFRM_MSG_GETSA = 0x10, 0x11, 0x12
+XFRM_MSG_DELSA, XFRM_MSG_GETSA = 0x11, 0x12
 XFRM_MSG_FLUSHSA, XFRM_MSG_FLUSHPOLICY = 0x1C, 0x1D
 XFRMNLGRP_SA, XFRMNLGRP_POLICY = 3, 4
 IPPROTO_ESP = 50

@@ -49,11 +49,8 @@ def ping(port: int, token: str, timeout_s: float) -> bool:
 
 def labs_in(port: int, token: str, timeout_s: float = 20.0) -> list[str]:
     """The labs that run there; none when it does not answer."""
-    hello = {
-        **_greeting(token),
-        "module": None, "argv": ["ls", LABS], "path": [], "cwd": "/run", "directories": [LABS],
-        "below": None, "outputs": [], "env": {}, "tty": False, "winsize": (24, 80), "files": {},
-    }  # fmt: skip
+    nothing = Writable(None, (), {}).wish() | {"directories": [LABS]}
+    hello = {**_greeting(token), **_command(None, ["ls", LABS], Path("/run"), interactive=False), **nothing}
     listed, largest = b"", _largest(*OUTPUT) | {Kind.NEED: wire.WORDS}
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
@@ -80,20 +77,8 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
     manifest = bundle.manifest(module, [*argv, *brought], cwd)
     outputs = bundle.outputs(module, argv, cwd)
     below = cwd if module is None and str(cwd) not in bundle.SYSTEM else None
-    hello = {
-        **_greeting(token),
-        "module": module,
-        "argv": list(argv),
-        "path": [str(bundle.PACKAGE.parent)],
-        "cwd": str(cwd),
-        "directories": [str(Path(file).parent) for file in outputs],
-        "below": None if below is None else str(below),
-        "outputs": outputs,
-        "env": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
-        "tty": interactive,
-        "winsize": _window(),
-        "files": manifest,
-    }
+    writable = Writable(below, outputs, manifest)
+    hello = {**_greeting(token), **_command(module, argv, cwd, interactive=interactive), **writable.wish()}
     with command_runs(), socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.settimeout(None)
         try:
@@ -102,7 +87,7 @@ def run(port: int, token: str, module: str | None, argv: Sequence[str], brought:
             # Who works at a terminal types to programs; Ctrl-C to a command of ours is a signal, as here.
             keys = not interactive or module is None or argv[0] in bundle.IN_A_NODE
             with _terminal(interactive and keys):
-                return _relay(connection, Writable(below, outputs, manifest), interactive, keys)
+                return _relay(connection, writable, interactive, keys)
         except wire.UnexpectedError as error:
             raise HostError(
                 f"the machine sent what it should not: {error}", hint="'dmvpn-lab machine stop' ends it"
@@ -142,6 +127,18 @@ def _greeting(token: str) -> dict[str, Any]:
     return {"token": token, "clock": time.time(), "entropy": secrets.token_hex(64)}
 
 
+def _command(module: str | None, argv: Sequence[str], cwd: Path, *, interactive: bool) -> dict[str, Any]:
+    return {
+        "module": module,
+        "argv": list(argv),
+        "path": [str(bundle.PACKAGE.parent)],
+        "cwd": str(cwd),
+        "env": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "tty": interactive,
+        "winsize": _window(),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Writable:
     """What a command may write here."""
@@ -151,6 +148,15 @@ class Writable:
     outputs: Sequence[str]
     sent: bundle.Manifest
     """What travelled: if it was changed here meanwhile it is kept."""
+
+    def wish(self) -> dict[str, Any]:
+        """What the resident is told of it."""
+        return {
+            "directories": [str(Path(file).parent) for file in self.outputs],
+            "below": None if self.below is None else str(self.below),
+            "outputs": self.outputs,
+            "files": self.sent,
+        }
 
     def largest(self) -> dict[Kind, int]:
         """The frames that may come while the command runs: files only where it may write some."""

@@ -173,18 +173,13 @@ def _launch(
             cwd=paths.folder, start_new_session=True,
         )  # fmt: skip
     try:
-        end = time.monotonic() + deadline_s
-        while process.poll() is None and time.monotonic() < end:
-            # The resident listens as soon as it can serve; until then the connection is refused
-            # by the machine, so asking is the event.
-            if ping(port, token, min(5.0, deadline_s)):
-                running = Running(
-                    process.pid, _start_time(process.pid) or 0, port, hw.accelerator, image.name, token
-                )
-                facts = {k: v for k, v in asdict(running).items() if k != "token"}
-                paths.running.write_text(json.dumps(facts))
-                return running
-            time.sleep(0.1)
+        if _answers(process, port, token, deadline_s):
+            running = Running(
+                process.pid, _start_time(process.pid) or 0, port, hw.accelerator, image.name, token
+            )
+            facts = {k: v for k, v in asdict(running).items() if k != "token"}
+            paths.running.write_text(json.dumps(facts))
+            return running
     except BaseException:
         process.kill()
         process.wait()
@@ -192,6 +187,18 @@ def _launch(
     process.kill()
     process.wait()
     return None
+
+
+def _answers(process: subprocess.Popen[bytes], port: int, token: str, deadline_s: float) -> bool:
+    """Wait for the resident. It listens as soon as it can serve, and until then the machine refuses
+    the connection: so asking is the event.
+    """
+    end = time.monotonic() + deadline_s
+    while process.poll() is None and time.monotonic() < end:
+        if ping(port, token, min(5.0, deadline_s)):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _save(paths: MachinePaths) -> None:

@@ -26,7 +26,6 @@ from dmvpn_lab.errors import DecodeError
 VERSION = 2
 ROUTER = 0x1
 """The capability."""
-HOLD_MOST_S = 255
 _HEAD = struct.Struct("!BBH")
 _TLV = struct.Struct("!HH")
 _IPV4 = b"\x01\x01\xcc\x00\x04"

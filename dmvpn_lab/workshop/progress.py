@@ -9,8 +9,6 @@ from pathlib import Path
 
 from dmvpn_lab.errors import UsageError
 
-STATES = ("new", "started", "passed")
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
