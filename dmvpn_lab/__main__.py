@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK, DmvpnLabError, HostError
+from dmvpn_lab.errors import EXIT_HOST, EXIT_INTERRUPTED, EXIT_OK, DmvpnLabError, HostError
 from dmvpn_lab.host import can_run_labs
 
 COMPLETE = "_DMVPN_LAB_COMPLETE"
@@ -32,7 +32,16 @@ PYTEST_FILES = ("conftest.py", "pyproject.toml", "pytest.ini", "tox.ini", "setup
 
 def main() -> None:
     """Entry point; exits with the documented codes."""
+    _open_closed()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_closed() -> None:
+    """Who was started without standard input, output or error has nobody there, and no file of ours."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def run(argv: list[str]) -> int:
@@ -48,6 +57,11 @@ def run(argv: list[str]) -> int:
         if error.hint:
             print(f"  what to do: {error.hint}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # what nobody foresaw: a full disk, a folder that may not be written to
+        print(
+            f"dmvpn-lab: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", file=sys.stderr
+        )
+        return EXIT_HOST
     except KeyboardInterrupt:
         print("dmvpn-lab: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -59,6 +59,8 @@ def find_topology(name: str) -> Path:
     bundled = bundled_topologies() / f"{name}.yml"
     if os.path.isfile(bundled) and "/" not in name:
         return bundled
+    if os.path.exists(name):
+        raise UsageError(f"{name} is no file", hint="name the topology itself")
     names = sorted(each.stem for each in bundled_topologies().glob("*.yml"))
     close = difflib.get_close_matches(name.removesuffix(".yml"), names, 1)
     hint = f"did you mean {close[0]}? " if close else ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dmvpn_lab import files
 from dmvpn_lab.errors import UsageError
+from dmvpn_lab.workshop import progress
 
 COST, BLOCK, LANES, SALT = 1 << 14, 8, 1, 16
 """scrypt's N, r and p: 16 MiB and some 50 ms a try; octets of salt."""
@@ -41,15 +42,14 @@ class Passwords:
         return set(self._read())
 
     def make(self, names: Iterable[str]) -> dict[str, str]:
-        """New passwords for these, by name: this is the only time when they are known."""
+        """New passwords for these, by name: this is the only time when they are known.
+
+        Raises HostError.
+        """
         new = {name: made() for name in names}
         kept = self._read() | {name: _hashed(password) for name, password in new.items()}
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = self._path.with_name(f".{self._path.name}.part")
-        part.unlink(missing_ok=True)
-        with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(kept, file)
-        part.replace(self._path)
+        files.make_folder(self._path.parent, mode=0o700, hint=progress.HINT)
+        files.write_whole(self._path, json.dumps(kept), mode=0o600, hint=progress.HINT)
         return new
 
     def right(self, name: str, password: str) -> bool:

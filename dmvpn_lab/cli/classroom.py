@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from dmvpn_lab import files
 from dmvpn_lab.classroom import roster as rosters
 from dmvpn_lab.classroom.machine import Machine
 from dmvpn_lab.classroom.passwords import Passwords
@@ -112,7 +113,7 @@ def _passwords(people: Roster) -> Passwords:
 
 def _machine(people: Roster, learner: str) -> Machine:
     folder = _folder(people) / "learners" / learner
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(folder, mode=0o700, hint=progress.HINT)
     return Machine(f"class-{people.class_}.{learner}", folder, people.memory_mib)
 
 
@@ -163,8 +164,7 @@ def _require_machines() -> None:
 @contextlib.contextmanager
 def _alone(people: Roster) -> Iterator[None]:
     """One server a class. Raises UsageError for a second one."""
-    folder = _folder(people)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = files.make_folder(_folder(people), mode=0o700, hint=progress.HINT)
     with open(folder / "lock", "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

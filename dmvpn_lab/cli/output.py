@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dmvpn_lab.errors import HostError
+from dmvpn_lab.files import write_whole
 
 if TYPE_CHECKING:  # every command prints, and few print these
     from dmvpn_lab.checks import CheckResult
@@ -155,18 +154,6 @@ def write_timeline_junit(path: Path, timeline: Timeline) -> None:
 def write_xml(path: Path, root: ElementTree.Element) -> None:
     """An XML file; whole or not at all. Raises HostError."""
     write_whole(path, ElementTree.tostring(root, encoding="unicode", xml_declaration=True))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """A file; whole or not at all. Raises HostError."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise HostError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
 
 
 def _xml(text: str) -> str:

@@ -16,6 +16,7 @@ from dmvpn_lab.backends.state import locked
 from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import Json
 from dmvpn_lab.errors import EXIT_CHECK_FAILED, UsageError
+from dmvpn_lab.files import write_whole
 from dmvpn_lab.running import watching
 from dmvpn_lab.scenario import drawn, load, picture, runner
 from dmvpn_lab.scenario.load import Loaded
@@ -76,7 +77,7 @@ def run(
         raise UsageError("--write is for what --random draws")
     loaded = _file(what) if random is None else _drawn(what, random, faults)
     if write is not None:
-        output.write_whole(write, drawn.dump(loaded.scenario))
+        write_whole(write, drawn.dump(loaded.scenario))
     raise typer.Exit(asyncio.run(_run(loaded, random, backend, down, json, files)))
 
 
@@ -115,7 +116,7 @@ async def _run(loaded: Loaded, seed: int | None, backend: str, down: bool, json:
             progress("down", lab.plan.lab)
     timeline.seed = seed
     if files.svg is not None:
-        output.write_whole(files.svg, picture.svg(loaded.plan, timeline))
+        write_whole(files.svg, picture.svg(loaded.plan, timeline))
     if files.junit is not None:
         output.write_timeline_junit(files.junit, timeline)
     if json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dmvpn_lab.errors import UsageError
+from dmvpn_lab.files import write_whole
 from dmvpn_lab.spec.reference import json_schema
 
 
@@ -19,7 +19,4 @@ def schema(
     if out is None:
         print(text, end="")
     else:
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {out}: {error.strerror}", hint="name another file") from error
+        write_whole(out, text)

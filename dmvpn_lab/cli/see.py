@@ -13,9 +13,10 @@ from typing import Annotated, BinaryIO
 import typer
 
 from dmvpn_lab import controller, graph, logs
-from dmvpn_lab.cli import foreground, output
+from dmvpn_lab.cli import foreground
 from dmvpn_lab.cli.options import LabName, NodeName, complete_topology
 from dmvpn_lab.errors import UsageError
+from dmvpn_lab.files import write_whole
 from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.spec.plan_types import NodePlan
@@ -117,4 +118,4 @@ def draw(
     if out is None:
         print(text, end="")
     else:
-        output.write_whole(out, text)
+        write_whole(out, text)

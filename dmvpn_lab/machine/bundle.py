@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dmvpn_lab.errors import UsageError
+from dmvpn_lab.files import make_folder, write_whole
 
 PACKAGE = Path(__file__).resolve().parent.parent
 PROJECT_PARTS = ("tests", "topologies", "tools", "images", "lab", "docs",
@@ -22,6 +23,8 @@ SYSTEM = frozenset(
 """Folders in which the machine has files of its own, which are not the host's."""
 LIMIT = 64 * 1024 * 1024
 """Octets at the most that travel into the machine for one command."""
+
+ROOM = "make room, or write elsewhere"
 
 Manifest = dict[str, tuple[int, int]]
 """Absolute path -> (size in octets, mtime in nanoseconds)."""
@@ -82,7 +85,7 @@ def unpack(data: bytes, below: Path | None, expected: Sequence[str], sent: Manif
 
     A file that was `sent` and has been changed here since is kept; returns those. What is larger when it
     is unpacked is not unpacked: that is neither a compressed archive nor a file with holes.
-    Raises tarfile.TarError.
+    Raises tarfile.TarError and HostError.
     """
     kept = []
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
@@ -97,10 +100,8 @@ def unpack(data: bytes, below: Path | None, expected: Sequence[str], sent: Manif
             if _changed_here(path, sent):
                 kept += [str(path)] if path.read_bytes() != content else []
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = path.with_name(f".{path.name}.part")
-                temporary.write_bytes(content)
-                temporary.replace(path)
+                make_folder(path.parent, hint=ROOM)
+                write_whole(path, content, hint=ROOM)
     return kept
 
 

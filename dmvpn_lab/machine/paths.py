@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dmvpn_lab.errors import HostError
+from dmvpn_lab.files import make_folder
 
 
 def cache_folder() -> Path:
@@ -18,15 +18,7 @@ def cache_folder() -> Path:
     if base is None:
         xdg = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         base = str(Path(xdg) / "dmvpn-lab")
-    folder = Path(base)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise HostError(
-            f"cannot make {folder}: {error.strerror}",
-            hint="set DMVPN_LAB_CACHE to a folder that you may write to",
-        ) from error
-    return folder
+    return make_folder(Path(base), mode=0o700, hint="set DMVPN_LAB_CACHE to a folder that you may write to")
 
 
 @dataclass(frozen=True, slots=True)

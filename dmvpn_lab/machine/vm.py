@@ -172,21 +172,18 @@ def _launch(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             cwd=paths.folder, start_new_session=True,
         )  # fmt: skip
+    running = None
     try:
-        if _answers(process, port, token, deadline_s):
-            running = Running(
-                process.pid, _start_time(process.pid) or 0, port, hw.accelerator, image.name, token
-            )
-            facts = {k: v for k, v in asdict(running).items() if k != "token"}
-            paths.running.write_text(json.dumps(facts))
-            return running
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    process.kill()
-    process.wait()
-    return None
+        made = Running(process.pid, _start_time(process.pid) or 0, port, hw.accelerator, image.name, token)
+        facts = {k: v for k, v in asdict(made).items() if k != "token"}
+        paths.running.write_text(json.dumps(facts))  # already now: if we are killed, others find it
+        running = made if _answers(process, port, token, deadline_s) else None
+        return running
+    finally:
+        if running is None:
+            process.kill()
+            process.wait()
+            paths.running.unlink(missing_ok=True)
 
 
 def _answers(process: subprocess.Popen[bytes], port: int, token: str, deadline_s: float) -> bool:

@@ -7,7 +7,10 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dmvpn_lab import files
 from dmvpn_lab.errors import UsageError
+
+HINT = "set XDG_STATE_HOME to a folder that you may write to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,6 @@ def write(name: str, entry: Entry, base: Path | None = None) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file, its folder too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    """Write a file, its folder too. Raises HostError."""
+    files.make_folder(path.parent, hint=HINT)
+    files.write_whole(path, text, hint=HINT)

@@ -69,8 +69,9 @@ class Hostile:
     ],
 )
 def test_a_frame_too_large_ends_the_command_that_awaits_it_and_nothing_else(
-    tmp_path: Path, kind: Kind, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind, says: str
 ) -> None:
+    monkeypatch.setenv("DMVPN_LAB_CACHE", str(tmp_path / "cache"))
     with contextlib.closing(Hostile(wire.HEADER.pack(kind.value, HUGE))) as machine:
 
         async def test(served: Served) -> None:

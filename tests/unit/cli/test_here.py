@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_the_schema_is_printed_or_written(run: Run, tmp_path: Path) -> None:
 
 def test_a_schema_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None:
     said = run("schema", "--output", str(tmp_path))
-    assert said.code == 2
+    assert said.code == 3
     assert said.err.startswith(f"dmvpn-lab: cannot write {tmp_path}: Is a directory\n")
 
 
@@ -186,3 +187,40 @@ def test_the_decision_where_to_run_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_closed_standard_stream_is_nobody_and_no_error(closed: tuple[int, ...]) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "dmvpn_lab", "run", "--list"],
+        capture_output=True,
+        preexec_fn=close,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (b"new-address" in done.stdout) == (1 not in closed)
+
+
+def test_what_the_host_refuses_is_told_in_a_line() -> None:
+    with open("/dev/full", "wb") as full:
+        argv = [sys.executable, "-m", "dmvpn_lab", "run", "--list"]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (3, b"dmvpn-lab: No space left on device\n")
+
+
+def test_who_reads_no_further_is_no_error() -> None:
+    argv = [sys.executable, "-m", "dmvpn_lab", "schema"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_a_folder_is_no_topology(run: Run, tmp_path: Path) -> None:
+    said = run("up", "--check", str(tmp_path))
+    assert (said.code, said.err.splitlines()[0]) == (2, f"dmvpn-lab: {tmp_path} is no file")

@@ -187,14 +187,18 @@ def test_what_qemu_said_when_it_did_not_start_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
-    program = tmp_path / "qemu-system-x86_64"
-    program.write_text("#!/bin/sh\nfor word; do [ $word = --version ] && exec echo QEMU 1; done\n"
-                       "echo no filter in this kernel >&2\nexit 1\n")  # fmt: skip
-    program.chmod(0o755)
+    qemu_that(tmp_path, "echo no filter in this kernel >&2; exit 1")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(vm, "machine_image", lambda _progress: tmp_path)
     with pytest.raises(HostError, match="the machine did not start: no filter in this kernel"):
         vm.ensure(lambda text: None)
+
+
+def qemu_that(folder: Path, does: str) -> None:
+    """Put a QEMU there that has a version, and does that."""
+    program = folder / "qemu-system-x86_64"
+    program.write_text(f"#!/bin/sh\nfor word; do [ $word = --version ] && exec echo QEMU 1; done\n{does}\n")
+    program.chmod(0o755)
 
 
 def remember(pid: int, started: int | None) -> None:
@@ -315,6 +319,32 @@ def test_a_machine_that_counts_instructions_is_emulated_on_one_processor(
     argv = qemu.command_line(replace(HARDWARE, accelerator="icount"), Path("/i"), Path("/d"), Path("qmp"),
                              Path("/log"), 5000, "secret", resume=False)  # fmt: skip
     assert argv[argv.index("-icount") + 1] == "shift=0,sleep=off"
+
+
+BOOT = """
+import pathlib, sys
+from dmvpn_lab.machine import vm
+vm.machine_image = lambda _progress: pathlib.Path(sys.argv[1])
+vm.ensure(lambda text: print(text, flush=True))
+"""
+
+
+@pytest.mark.program("qemu-img")
+def test_a_machine_whose_command_was_killed_while_it_booted_is_found_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
+    qemu_that(tmp_path, "exec sleep 600")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with subprocess.Popen([sys.executable, "-c", BOOT, str(tmp_path)], stdout=subprocess.PIPE) as command:
+        record = paths.machine_paths().running
+        while not record.exists() or not record.read_text():
+            assert command.poll() is None
+        command.kill()
+    machine = vm.find()
+    assert machine is not None
+    assert vm.stop() is True
+    assert vm._start_time(machine.pid) is None
 
 
 HOLD = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab.cli import observe as cli_observe
-from dmvpn_lab.errors import TopologyError, UsageError
+from dmvpn_lab.errors import HostError, TopologyError, UsageError
 from dmvpn_lab.workshop import load, progress, shelf
 from dmvpn_lab.workshop.model import Workshop, command
 from dmvpn_lab.workshop.observe import observe
@@ -145,3 +145,10 @@ def test_a_start_that_is_interrupted_in_its_commands_leaves_no_lab(
     assert [each[0] for each in recorder.done][-2:] == ["up", "down"]
     assert not progress.topology("24-gre-dropped").exists()
     assert progress.read() == {}
+
+
+def test_progress_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match="cannot make") as caught:
+        progress.write("01-gre-by-hand", progress.Entry(), tmp_path / "file")
+    assert "XDG_STATE_HOME" in (caught.value.hint or "")
