@@ -11,7 +11,7 @@ from dmvpn_lab.errors import Problem, TopologyError
 from dmvpn_lab.spec import load as yaml_file
 from dmvpn_lab.spec.load import Document
 from dmvpn_lab.spec.model import Name, Section
-from dmvpn_lab.spec.validate import EXPECTED, NAME_RULE
+from dmvpn_lab.spec.validate import expected
 
 KEYS = "the keys class, learners and instructors"
 
@@ -43,7 +43,7 @@ def read(path: Path) -> Roster:
     try:
         roster = Roster.model_validate(document.data)
     except ValidationError as error:
-        found += [_problem(document, each) for each in error.errors()]
+        found += [_problem(document, each) for each in error.errors() if not _has_some(document, each)]
     found += _twice(document)
     if roster is None or found:
         raise TopologyError(tuple(sorted(found, key=lambda each: (each.line, each.column))))
@@ -60,8 +60,12 @@ def _problem(document: Document, error: Any) -> Problem:
     value = error.get("input")
     plain = not isinstance(value, dict | list | None)
     message = f"{value!r} will not do" if plain else "nothing in it" if kind == "too_short" else "wrong kind"
-    expected = NAME_RULE if kind == "string_pattern_mismatch" else EXPECTED.get(kind, str(error["msg"]))
-    return document.problem(path, message, expected=expected)
+    return document.problem(path, message, expected=expected(error))
+
+
+def _has_some(document: Document, error: Any) -> bool:
+    """Whether a list is said to be too short only because of names in it that will not do."""
+    return error["type"] == "too_short" and bool(document.data[error["loc"][0]])
 
 
 def _twice(document: Document) -> list[Problem]:

@@ -149,8 +149,13 @@ def _tls(address: str, certificate: Path | None, key: Path | None) -> ssl.SSLCon
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
-    except OSError as error:  # ssl.SSLError too
-        raise UsageError(f"{certificate}, {key}: {error.strerror or error}") from error
+    except ssl.SSLError as error:
+        raise UsageError(
+            f"{certificate} and {key} are no certificate and its key: {error.reason or error}",
+            hint="both in PEM, the server's certificate first",
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{certificate}, {key}: {error.strerror}") from error
     return context
 
 

@@ -81,12 +81,12 @@ def _other_branch(document: Document, error: Any) -> bool:
 
 def _problem(document: Document, error: Any) -> Problem:
     path = _path(error["loc"])
-    kind, context = error["type"], error.get("ctx", {})
+    kind = error["type"]
     if kind == "extra_forbidden":
         return document.problem(path, "unknown key", hint=_did_you_mean(document, path))
     if kind == "missing":
         return document.problem(path, "this key is missing", expected=_description(path), hint=_choice(path))
-    return document.problem(path, _given(document, path, error), expected=_expected(kind, context, error))
+    return document.problem(path, _given(document, path, error), expected=expected(error))
 
 
 def _in_union(location: tuple[str | int, ...]) -> bool:
@@ -112,7 +112,9 @@ def _given(document: Document, path: Path_, error: Any) -> str:
     return f"{str(value).lower() if isinstance(value, bool) else repr(value)} will not do"
 
 
-def _expected(kind: str, context: dict[str, Any], error: Any) -> str:
+def expected(error: Any) -> str:
+    """What would do in the place of what pydantic refused, in words."""
+    kind, context = error["type"], error.get("ctx", {})
     if kind in EXPECTED:
         return EXPECTED[kind]
     if kind == "value_error":

@@ -22,7 +22,7 @@ roster.yml:1:1: class: 'Monday Group' will not do
 roster.yml:2:23: learners[2]: 'anna' stands here twice
 roster.yml:3:15: instructors[0]: 'bob' stands here twice
 roster.yml:4:1: at-once: 0 will not do
-    expected: Input should be greater than or equal to 1
+    expected: 1 or more
 roster.yml:5:1: idle: unknown key
     hint: known here: class, learners, instructors, at-once, idle-minutes, memory-mib"""
 
@@ -47,6 +47,14 @@ def test_a_wrong_roster_is_told_with_all_its_problems(
     with pytest.raises(TopologyError) as caught:
         read(tmp_path, WRONG, monkeypatch)
     assert str(caught.value) == TOLD
+
+
+def test_names_that_will_not_do_are_not_also_said_to_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TopologyError) as caught:
+        read(tmp_path, "class: x\nlearners: [A B, 7]\ninstructors: [c]\n", monkeypatch)
+    assert [problem.path for problem in caught.value.problems] == ["learners[0]", "learners[1]"]
 
 
 @pytest.mark.parametrize(
