@@ -13,6 +13,7 @@ Node side and lab side share this file; it imports nothing of the project.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 EXIT_OK = 0
@@ -85,13 +86,14 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 class TopologyError(DmvpnLabError):
-    """The topology file is wrong. Holds all its problems, in the order of the file."""
+    """The topology file is wrong. Holds all its problems once, in the order of the file."""
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        once = {(each.line, each.column, each.path, each.message): each for each in problems}
+        self.problems = tuple(sorted(once.values(), key=lambda each: (each.line, each.column)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class PacketError(DmvpnLabError):

@@ -46,7 +46,7 @@ def read(path: Path) -> Roster:
         found += [_problem(document, each) for each in error.errors() if not _has_some(document, each)]
     found += _twice(document)
     if roster is None or found:
-        raise TopologyError(tuple(sorted(found, key=lambda each: (each.line, each.column))))
+        raise TopologyError(found)
     return roster
 
 

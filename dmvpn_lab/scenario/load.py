@@ -17,7 +17,7 @@ from dmvpn_lab.spec import load as yaml_file
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.spec.load import Document, Path_
 from dmvpn_lab.spec.plan_types import Plan
-from dmvpn_lab.spec.validate import EXPECTED, NAME_RULE
+from dmvpn_lab.spec.validate import expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def read(path: Path) -> Loaded:
     plan = planner.read(topology)
     found = [*document.problems, *rules.problems(scenario, plan, document)]
     if found:
-        raise TopologyError(tuple(sorted(found, key=lambda each: (each.line, each.column))))
+        raise TopologyError(found)
     return Loaded(scenario, topology, plan)
 
 
@@ -64,7 +64,7 @@ def _scenario(document: Document) -> Scenario:
         return Scenario.model_validate(document.data)
     except ValidationError as error:
         found = [*document.problems, *(_problem(document, each) for each in error.errors())]
-    raise TopologyError(tuple(sorted(found, key=lambda each: (each.line, each.column))))
+    raise TopologyError(found)
 
 
 def _topology(document: Document, scenario: Scenario, folder: Path) -> Path:
@@ -91,16 +91,7 @@ def _problem(document: Document, error: Any) -> Problem:
     value = error.get("input")
     plain = not isinstance(value, dict | list | None)
     message = f"{value!r} will not do" if plain else "no value" if value is None else "wrong kind of value"
-    return document.problem(path, message, expected=_expected(error))
-
-
-def _expected(error: Any) -> str:
-    kind = error["type"]
-    if kind == "value_error":
-        return str(error["ctx"]["error"])
-    if kind == "string_pattern_mismatch":
-        return "newest or all" if "newest" in error["ctx"]["pattern"] else NAME_RULE
-    return EXPECTED.get(kind, str(error["msg"]))
+    return document.problem(path, message, expected=expected(error))
 
 
 def _path(location: tuple[str | int, ...]) -> Path_:

@@ -6,7 +6,7 @@ A step is known by its first word (`inject`, `expect`, ...), a condition by its 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -146,7 +146,7 @@ class Clear(StepPart):
 class Undo(StepPart):
     """Undo a fault, or a trigger that has a `restore`: the newest, or all."""
 
-    undo: str = Field(pattern="^(newest|all)$")
+    undo: Literal["newest", "all"]
 
 
 class Expect(StepPart):

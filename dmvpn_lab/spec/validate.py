@@ -50,7 +50,7 @@ def validate(document: Document) -> Lab:
     if lab is not None:
         found += [problem for rule in RULES for problem in rule(lab, document)]
     if lab is None or found:
-        raise TopologyError(_in_order(found)) from None
+        raise TopologyError(found) from None
     return lab
 
 
@@ -63,11 +63,6 @@ def _without(data: dict[str, Any], paths: list[Path_]) -> dict[str, Any]:
             section = section[part]
         section.pop(path[-1], None)
     return kept
-
-
-def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
-    unique = {(p.line, p.column, p.path, p.message): p for p in problems}
-    return tuple(sorted(unique.values(), key=lambda p: (p.line, p.column)))
 
 
 def _other_branch(document: Document, error: Any) -> bool:

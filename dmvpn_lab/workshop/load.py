@@ -14,7 +14,7 @@ from dmvpn_lab.spec import load as yaml_file
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.spec.load import Document, Path_
 from dmvpn_lab.spec.plan_types import Plan
-from dmvpn_lab.spec.validate import EXPECTED
+from dmvpn_lab.spec.validate import expected
 from dmvpn_lab.workshop.model import Edit, Workshop
 from dmvpn_lab.workshop.shelf import KEYS
 
@@ -58,7 +58,7 @@ def read(folder: Path) -> Loaded:
                 found += [document.problem(at, message, hint=hint)
                           for at, message, hint in rules.condition(condition, plan, path)]  # fmt: skip
     if found:
-        raise TopologyError(tuple(sorted(found, key=lambda each: (each.line, each.column))))
+        raise TopologyError(found)
     return Loaded(folder.name, folder, workshop, plan)
 
 
@@ -78,7 +78,5 @@ def _workshop(document: Document) -> Workshop:
                 wanted = f"one of the keys {', '.join(CONDITIONS)}"
                 found.append(document.problem(path, "no condition", expected=wanted))
             else:
-                found.append(
-                    document.problem(path, "this will not do", expected=EXPECTED.get(kind, each["msg"]))
-                )
-    raise TopologyError(tuple(sorted(found, key=lambda each: (each.line, each.column))))
+                found.append(document.problem(path, "this will not do", expected=expected(each)))
+    raise TopologyError(found)
