@@ -8,7 +8,7 @@ from pathlib import Path
 import dmvpn_lab
 from dmvpn_lab import answers
 from dmvpn_lab.cli import eigrp
-from dmvpn_lab.cli.look import SHOWS
+from dmvpn_lab.cli.show import SHOWS
 
 PACKAGE = Path(dmvpn_lab.__file__).parent
 

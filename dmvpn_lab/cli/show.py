@@ -1,10 +1,9 @@
-"""`show`, `exec`, `shell`, `events`: look into a running lab."""
+"""`show`: what a router's agent tells, as a table, as IOS prints it, or as JSON."""
 
 from __future__ import annotations
 
 import asyncio
 import json as jsonlib
-import subprocess
 from typing import Annotated, Any
 
 import typer
@@ -13,9 +12,8 @@ from dmvpn_lab import controller
 from dmvpn_lab.cli import dmvpn, eigrp, nhrp, output
 from dmvpn_lab.cli.options import Json, LabName, NodeName
 from dmvpn_lab.cli.tables import TABLES
-from dmvpn_lab.errors import UsageError, first_error
-from dmvpn_lab.running import Event, RunningLab
-from dmvpn_lab.watch import words as told
+from dmvpn_lab.errors import UsageError
+from dmvpn_lab.running import RunningLab
 
 SHOWS = ("dmvpn", "nhrp", "nhs", "multicast", "ipsec", "routes", "counters", "status", "odr", "eigrp")
 PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -93,63 +91,3 @@ async def _facts(lab: RunningLab, node: str, what: str, words: tuple[str, ...]) 
     if what == "dmvpn":
         return dmvpn.dmvpn(*[await lab.query(node, each) for each in dmvpn.QUERIES])
     return await lab.query(node, nhrp.QUERIES[words] if words else what)
-
-
-def exec_(
-    node: NodeName,
-    command: Annotated[list[str], typer.Argument(help="The command, after --.", metavar="-- COMMAND")],
-    lab: LabName = None,
-) -> None:
-    """Run a command in a node; its exit code is the command's."""
-    raise typer.Exit(_inside(lab, node, command))
-
-
-def shell(node: NodeName, lab: LabName = None) -> None:
-    """A shell in a node."""
-    raise typer.Exit(_inside(lab, node, ["bash", "--login"]))
-
-
-def _inside(name: str | None, node: str, command: list[str]) -> int:
-    lab = controller.find(name)
-    lab.node(node)
-    done = subprocess.run(lab.backend.enter_argv(lab.plan.lab, node, command), check=False)
-    return done.returncode if done.returncode >= 0 else 128 - done.returncode
-
-
-def events(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until interrupted.")] = False,
-    lab: LabName = None,
-    json: Json = False,
-) -> None:
-    """The events of all agents: registrations, address changes, multicast sets."""
-    asyncio.run(_events(controller.find(lab), follow, json))
-
-
-async def _events(lab: RunningLab, follow: bool, json: bool) -> None:
-    """What the agents remember, in the order of time; with `follow` what comes after that, too."""
-    nodes = [router.name for router in lab.plan.agents()]
-    remembered = await asyncio.gather(*(lab.past(node) for node in nodes))
-    for event in sorted((event for past in remembered for event in past), key=lambda e: e["at"]):
-        _print_event(event, json)
-    if not follow:
-        return
-
-    async def go_on(node: str, newest: float) -> None:
-        async for event in lab.events(node, replay=True):  # else what came in between would be missed
-            if event["at"] > newest:
-                _print_event(event, json)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for node, past in zip(nodes, remembered, strict=True):
-                group.create_task(go_on(node, max((event["at"] for event in past), default=0.0)))
-    except BaseExceptionGroup as errors:
-        raise first_error(errors) from None
-
-
-def _print_event(event: Event, json: bool) -> None:
-    if json:
-        print(jsonlib.dumps(event), flush=True)
-        return
-    head = f"{told.clock(event['at'])}  {event['node']:<10} {event['event']:<21}"
-    print(f"{head} {told.facts(event)}", flush=True)
