@@ -58,9 +58,8 @@ def run(argv: list[str]) -> int:
             print(f"  what to do: {error.hint}", file=sys.stderr)
         return error.exit_code
     except OSError as error:  # what nobody foresaw: a full disk, a folder that may not be written to
-        print(
-            f"dmvpn-lab: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", file=sys.stderr
-        )
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"dmvpn-lab: {where}{error.strerror or str(error) or type(error).__name__}", file=sys.stderr)
         return EXIT_HOST
     except KeyboardInterrupt:
         print("dmvpn-lab: interrupted", file=sys.stderr)

@@ -15,10 +15,20 @@ from collections.abc import Sequence
 
 
 async def start(argv: Sequence[str], *, stdin: int = DEVNULL) -> Process:
-    """Start a command as the leader of a process group of its own, its output in pipes."""
-    return await asyncio.create_subprocess_exec(
-        *argv, stdin=stdin, stdout=PIPE, stderr=PIPE, start_new_session=True
+    """Start a command as the leader of a process group of its own, its output in pipes.
+
+    A caller that is cancelled meanwhile leaves nothing. asyncio itself would kill the command alone, and
+    wait for the pipes, which what it has started holds open.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(*argv, stdin=stdin, stdout=PIPE, stderr=PIPE, start_new_session=True)
     )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await end(await starting)
+        raise
 
 
 async def end(child: Process) -> None:

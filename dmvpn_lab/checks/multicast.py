@@ -31,6 +31,7 @@ address, interface, group, port, tag, count, expected = json.loads(sys.argv[1])
 six, index = ":" in address, socket.if_nametoindex(interface)
 family, level = (socket.AF_INET6, 41) if six else (socket.AF_INET, 0)
 listener, sender = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_DGRAM)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # others may verify at the same time
 if six:
     target, own = (group, port, 0, index), struct.pack("=i", index)
     listener.setsockopt(level, socket.IPV6_JOIN_GROUP, socket.inet_pton(family, group) + own)

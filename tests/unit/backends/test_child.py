@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,28 @@ def test_who_is_cancelled_while_it_ends_a_child_has_ended_it_all_the_same() -> N
         return process.returncode
 
     assert asyncio.run(run()) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_who_is_cancelled_while_it_starts_a_child_leaves_nothing(tmp_path: Path, steps: int) -> None:
+    """The child is given time to start something itself, before the loop hears that it has started."""
+    told = tmp_path / "pid"
+    argv = ["sh", "-c", f"sleep 600 & echo $! > {told}.part; mv {told}.part {told}; wait"]
+
+    async def run() -> None:
+        starting = asyncio.ensure_future(child.start(argv))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        end = time.monotonic() + 1.0
+        while not told.exists() and time.monotonic() < end:
+            time.sleep(0.01)  # noqa: ASYNC251 - the loop must not go on meanwhile
+        async with asyncio.timeout(DEADLINE_S):
+            if starting.cancel():
+                with pytest.raises(asyncio.CancelledError):
+                    await starting
+            else:  # it has started before we came to it
+                await child.end(starting.result())
+
+    asyncio.run(run())
+    if told.exists():
+        assert not lives(int(told.read_text()))
