@@ -15,13 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dmvpn_lab.container import engine, node_side
+from dmvpn_lab.container import engine, image_id, node_side
 from dmvpn_lab.errors import HostError
 from dmvpn_lab.machine import build
 from dmvpn_lab.machine.recipe import Recipe, images_folder, load
 
 NAME = "dmvpn-lab/node"
 BASE_NAME = "dmvpn-lab/node-base"
+BUILT = "dmvpn-lab/node-build:latest"
+"""What Docker built last, as it built it: the next build takes over the steps that are the same."""
 PACKED = Path("/", build.OWN, "machine", build.NODE_TAR)
 """Where the machine has the nodes' root file system ready."""
 AUTO, REGISTRY, PACKAGES = "auto", "registry", "packages"
@@ -66,9 +68,21 @@ def _make(client: Any, base: str, progress: Progress) -> str:
             build.pip(libraries, _python_of(client, name), recipe.node_python)
         wanted = f"{NAME}:{_digest(recipe, _context_files(None))}"
         progress(f"node image: {wanted}")
-        _build(client, _context(_context_files(libraries)), arguments, wanted)
+        built = _build(client, _context(_context_files(libraries)), arguments)
+    _settle(client, built, wanted, progress)
     client.images.get(wanted).tag(NAME, "latest")
     return wanted
+
+
+def _settle(client: Any, built: Any, wanted: str, progress: Progress) -> None:
+    """Tag an image like the built one whose ID is that of any other build of the same."""
+    from docker.errors import DockerException
+
+    try:
+        image_id.settle(client, built, wanted)
+    except DockerException as error:
+        progress(f"the image's ID stays that of this build alone: {error}")
+        built.tag(wanted)
 
 
 def save(image: str, target: Path) -> None:
@@ -125,13 +139,19 @@ def _python_of(client: Any, image: str) -> str:
     )
 
 
-def _build(client: Any, context: io.BytesIO, arguments: dict[str, str], tag: str) -> None:
-    from docker.errors import APIError, BuildError
+def _build(client: Any, context: io.BytesIO, arguments: dict[str, str]) -> Any:
+    """What Docker makes of it, under the name BUILT; what had the name before is removed."""
+    from docker.errors import APIError, BuildError, ImageNotFound
 
     network = None if arguments["PACKAGES"] else "none"
     try:
-        client.images.build(fileobj=context, custom_context=True, tag=tag, buildargs=arguments, rm=True,
-                            forcerm=True, network_mode=network)  # fmt: skip
+        former = next((each.id for each in client.images.list(BUILT)), None)
+        built, _ = client.images.build(fileobj=context, custom_context=True, tag=BUILT, buildargs=arguments,
+                                       rm=True, forcerm=True, network_mode=network)  # fmt: skip
+        if former not in (None, built.id):
+            with contextlib.suppress(ImageNotFound):
+                client.images.remove(former)
+        return built
     except BuildError as error:
         lines = [str(step.get("stream") or step.get("error") or "") for step in error.build_log]
         raise HostError(f"the node image does not build:\n{''.join(lines)[-2000:]}") from error

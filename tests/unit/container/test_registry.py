@@ -106,7 +106,7 @@ def build(client: Any, base: str) -> Any:
     """The image built from nothing: no step of an earlier build is there to be taken over."""
     from docker.errors import ImageNotFound
 
-    for name in (f"{image.NAME}:latest", image.reference()):
+    for name in (f"{image.NAME}:latest", image.reference(), image.BUILT):
         with contextlib.suppress(ImageNotFound):
             client.images.remove(name, force=True)
     said: list[str] = []
@@ -144,6 +144,7 @@ def test_a_node_image_from_a_registrys_base_runs_and_is_built_the_same_again(cli
     assert sorted(files ^ listed(client, second)) == []
     assert second.attrs["Config"]["Env"] == settings["Env"]
     assert second.attrs["RootFS"]["Layers"] == layers
+    assert second.id == first.id
 
 
 def test_a_base_that_no_registry_has_is_told(registry: str) -> None:
