@@ -9,8 +9,9 @@ logs/NODE.log                what the node's programs printed
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from dmvpn_lab import answers, logs
@@ -20,6 +21,11 @@ from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec.plan_types import NodePlan
 from dmvpn_lab.testing.lab import LiveLab
 
+PATIENCE_S = 120.0
+"""For all nodes together. pytest may end a whole run whose report of a test takes too long."""
+AT_ONCE = 16
+"""Questions under way: a lab of fifty routers has five hundred, and perhaps little time for them."""
+Question = Callable[[], Awaitable[str]]
 COMMANDS = {
     "addresses.txt": ("ip", "-details", "address", "show"),
     "routes.txt": ("ip", "route", "show", "table", "all"),
@@ -40,17 +46,20 @@ def save(live: LiveLab, folder: Path) -> list[str]:
 
 
 async def _look(lab: RunningLab, folder: Path) -> list[str]:
-    """Ask every node at once."""
-    wanted: list[tuple[Path, Awaitable[str]]] = []
+    """Ask the nodes, as long as there is patience: the logs first."""
+    wanted: list[tuple[Path, Question]] = [
+        (folder / "logs" / f"{node.name}.log", functools.partial(logs.text, lab, node.name))
+        for node in lab.plan.nodes
+    ]
     for node in lab.plan.nodes:
-        wanted.append((folder / "logs" / f"{node.name}.log", logs.text(lab, node.name)))
-        wanted += [(folder / "show" / node.name / name, text) for name, text in _shows(lab, node)]
-    texts = await asyncio.gather(*(text for _, text in wanted), return_exceptions=True)
+        wanted += [(folder / "show" / node.name / name, ask) for name, ask in _shows(lab, node)]
     problems = []
-    for (path, _), text in zip(wanted, texts, strict=True):
+    for (path, _), text in zip(wanted, await _answers([ask for _, ask in wanted]), strict=True):
         if isinstance(text, str):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        elif isinstance(text, asyncio.CancelledError):
+            problems.append(f"{path.relative_to(folder)}: not within {PATIENCE_S:.0f} s")
         elif isinstance(text, (DmvpnLabError, OSError)):
             problems.append(f"{path.relative_to(folder)}: {text}")
         else:
@@ -58,16 +67,35 @@ async def _look(lab: RunningLab, folder: Path) -> list[str]:
     return problems
 
 
-def _shows(lab: RunningLab, node: NodePlan) -> list[tuple[str, Awaitable[str]]]:
-    shows: list[tuple[str, Awaitable[str]]] = [
-        (name, _output(lab, node.name, argv)) for name, argv in COMMANDS.items()
+async def _answers(questions: Sequence[Question]) -> list[str | BaseException]:
+    """What each gives, or why it does not; CancelledError for what was not there in time."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(ask: Question) -> str:
+        async with gate:
+            return await ask()
+
+    tasks = [asyncio.ensure_future(one(ask)) for ask in questions]
+    try:
+        await asyncio.wait(tasks, timeout=PATIENCE_S)
+    finally:
+        for task in tasks:
+            task.cancel()
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _shows(lab: RunningLab, node: NodePlan) -> list[tuple[str, Question]]:
+    shows: list[tuple[str, Question]] = [
+        (name, functools.partial(_output, lab, node.name, argv)) for name, argv in COMMANDS.items()
     ]
     if node.tunnels and node.external is None:
-        shows += [(f"{query}.json", _answer(lab, node.name, query)) for query in answers.QUERIES]
+        shows += [(f"{query}.json", functools.partial(_answer, lab, node.name, query))
+                  for query in answers.QUERIES]  # fmt: skip
         for name in dict.fromkeys(lab.plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels):
             routing = protocol(name)
             if routing.exchanges_routes:
-                shows.append((f"{name}-neighbours.txt", _output(lab, node.name, routing.show_argv())))
+                argv = routing.show_argv()
+                shows.append((f"{name}-neighbours.txt", functools.partial(_output, lab, node.name, argv)))
     return shows
 
 
