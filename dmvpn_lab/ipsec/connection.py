@@ -29,16 +29,42 @@ def peer_of(name: str) -> IPv4Address | None:
 
 
 def connection(
-    config: IpsecConfig, local: IPv4Address, peer: IPv4Address | None, identity: str | None = None
+    config: IpsecConfig,
+    local: IPv4Address,
+    peer: IPv4Address | None,
+    identity: str | None = None,
+    *,
+    mutual: bool = False,
 ) -> dict[str, Any]:
     """The message of `load-conn`.
 
     `identity` is that of a peer which came by itself and is called back, once: it may have left.
+    With a `mutual` peer either end may begin. When both do, charon must end neither pair: each of the two
+    takes the other's first contact for a restart, and would end the pair that it had begun itself.
     """
     theirs = identity or config.peer_identity
     if peer is not None and identity is None:
         theirs = config.peers.get(peer, config.peer_identity)
-    child = {
+    return {
+        name_of(peer): {
+            "version": str(config.ike),
+            "local_addrs": [str(local)],
+            "remote_addrs": [ANY if peer is None else str(peer)],
+            "proposals": list(config.proposals),
+            "mobike": "no",  # specified for tunnel mode only; a new address gets new SAs
+            "unique": "never" if mutual else "replace",
+            "rekey_time": f"{config.ike_lifetime_s}s",
+            "dpd_delay": f"{config.dpd_s}s",
+            "keyingtries": "0" if identity is None else "1",
+            "local": {"auth": config.authentication, "id": config.identity},
+            "remote": {"auth": config.authentication, "id": theirs},
+            "children": {CHILD: _child(config)},
+        }
+    }
+
+
+def _child(config: IpsecConfig) -> dict[str, Any]:
+    return {
         "mode": "transport",
         "local_ts": ["dynamic[gre]"],
         "remote_ts": ["dynamic[gre]"],
@@ -49,22 +75,6 @@ def connection(
         "dpd_action": "clear",
         "rekey_time": f"{config.lifetime_s}s",
         "replay_window": str(REPLAY_WINDOW),
-    }
-    return {
-        name_of(peer): {
-            "version": str(config.ike),
-            "local_addrs": [str(local)],
-            "remote_addrs": [ANY if peer is None else str(peer)],
-            "proposals": list(config.proposals),
-            "mobike": "no",  # specified for tunnel mode only; a new address gets new SAs
-            "unique": "replace",
-            "rekey_time": f"{config.ike_lifetime_s}s",
-            "dpd_delay": f"{config.dpd_s}s",
-            "keyingtries": "0" if identity is None else "1",
-            "local": {"auth": config.authentication, "id": config.identity},
-            "remote": {"auth": config.authentication, "id": theirs},
-            "children": {CHILD: child},
-        }
     }
 
 

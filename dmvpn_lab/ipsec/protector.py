@@ -19,6 +19,7 @@ from dmvpn_lab.ipsec.actions import Action, Ask, Count, DeleteStates, PeerLost, 
 from dmvpn_lab.ipsec.config import IpsecConfig
 from dmvpn_lab.ipsec.linger import Linger
 from dmvpn_lab.ipsec.sa import ChildSa
+from dmvpn_lab.ipsec.twins import Twins
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """After failure 1, 2 ... of a negotiation."""
@@ -85,6 +86,7 @@ class Protector:
         self._suspects: dict[int, float] = {}
         self._conflicts: dict[IPv4Address, float] = {}
         self._linger = Linger()
+        self._twins = Twins(config.identity)
 
     # --- what the tunnels want ------------------------------------------------------------------
 
@@ -161,7 +163,8 @@ class Protector:
             actions += self._tell_secured(child, fresh=True)
         else:
             self._settling.setdefault(child.peer, Settling(now + SETTLE_S, now + SETTLE_LIMIT_S))
-        return actions + self._reap(child.peer) + self._one_pair(child)
+        self._twins.look(self._with(child.peer), now)
+        return actions + self._reap(child.peer)
 
     def child_down(self, number: int, now: float) -> list[Action]:
         """A child is gone, by whosever wish."""
@@ -244,7 +247,8 @@ class Protector:
         due = [*self._suspects.values(), *self._conflicts.values()]
         due += [each.due for each in self._settling.values()]
         due += [wish.due for wish in self._wishes.values() if wish.due is not None]
-        due += [at for at in (self._reap_due, self._left_due, self._linger.deadline()) if at is not None]
+        due += [at for at in (self._reap_due, self._left_due, self._linger.deadline(), self._twins.deadline())
+                if at is not None]  # fmt: skip
         return min(due, default=None)
 
     def tick(self, now: float) -> list[Action]:
@@ -262,6 +266,8 @@ class Protector:
             identities = sorted(self._identities(peer))
             if len(identities) > 1:
                 actions.append(Tell("ipsec-conflict", {"nbma": str(peer), "identities": identities}))
+        for peer in self._twins.due(now):
+            actions += self._twins.end(self._with(peer))
         if self._reap_due is not None and self._reap_due <= now:
             actions += self._reap(None)
         if self._left_due is not None and self._left_due <= now:
@@ -313,7 +319,8 @@ class Protector:
 
     def _begin(self, local: IPv4Address, peer: IPv4Address, now: float) -> list[Action]:
         self._wishes[peer] = Wish()
-        load = Ask("load-conn", connection.connection(self._config, local, peer))
+        mutual = peer in self._on_demand
+        load = Ask("load-conn", connection.connection(self._config, local, peer, mutual=mutual))
         return [load] if self._with(peer) else [load, *self._seek(peer, now)]
 
     def _end(self, peer: IPv4Address, now: float) -> list[Action]:
@@ -325,14 +332,6 @@ class Protector:
         if any(child.initiated for child in pairs):
             self._linger.begin(peer, now)
         return [unload]
-
-    def _one_pair(self, child: ChildSa) -> list[Action]:
-        """Both ends began at once: the first identity's pair stays, and who began the other one ends it."""
-        pairs = [each for each in self._with(child.peer) if each.identity == child.identity]
-        if len({each.initiated for each in pairs}) < 2 or self._config.identity < child.identity:
-            return []
-        ours = sorted({each.ike_id for each in pairs if each.initiated})
-        return [Ask("terminate", connection.terminate_ike(ike_id)) for ike_id in ours]
 
     def _settle_look(self, now: float) -> frozenset[IPv4Address]:
         """The settling peers whose packets must be counted now."""

@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
-from typing import Any
 
 import pytest
 
-from dmvpn_lab.ipsec.actions import Action, Ask, Count, DeleteStates, PeerLost, PeerSecured, StateId, Tell
-from dmvpn_lab.ipsec.config import IpsecConfig, Secret
+from dmvpn_lab.ipsec.actions import Ask, Count, DeleteStates, PeerLost, PeerSecured, StateId, Tell
 from dmvpn_lab.ipsec.linger import LINGER_S
 from dmvpn_lab.ipsec.protector import (
     CALL_BACK_S,
     COME_S,
     CONFLICT_S,
-    DEFER_S,
     PATIENCE_S,
     REAP_S,
     RETRY_S,
-    SETTLE_LIMIT_S,
-    SETTLE_S,
     SUSPICION_S,
     Protector,
 )
-from dmvpn_lab.ipsec.sa import ChildSa
-
-HUB = IPv4Address("172.17.0.1")
-SPOKE = IPv4Address("172.16.1.1")
-MOVED = IPv4Address("172.16.1.77")
-CHILD = ChildSa(1, SPOKE, HUB, "hub.lab.test", 0xC1, 0xC2, "AES_GCM_16-128", "IKEv2")
-
-
-def config(**changes: Any) -> IpsecConfig:
-    made = IpsecConfig(
-        source="eth1", identity="spoke-a.lab.test", ike=2, proposals=("p",), esp_proposals=("e",),
-        authentication="psk", secrets=(Secret("secret"),), peers={HUB: "hub.lab.test"},
-    )  # fmt: skip
-    return replace(made, **changes)
-
-
-def spoke() -> Protector:
-    """A spoke whose charon answers and which has initiated."""
-    made = Protector(config())
-    made.peers_changed(frozenset({HUB}), 0.0)
-    made.source_changed(SPOKE, 0.0)
-    made.connected((), frozenset(), 0.0)
-    return made
-
-
-def hub() -> Protector:
-    """A hub to which spokes come by themselves."""
-    made = Protector(config(identity="hub.lab.test", responds=True, peers={}))
-    made.source_changed(HUB, 0.0)
-    made.connected((), frozenset(), 0.0)
-    return made
-
-
-def coming(number: int, peer: IPv4Address, identity: str) -> ChildSa:
-    return ChildSa(number, HUB, peer, identity, number * 16, number * 16 + 1, "t", "IKEv2")
-
-
-def commands(actions: list[Action]) -> list[str]:
-    return [action.command for action in actions if isinstance(action, Ask)]
-
-
-def told(actions: list[Action]) -> list[str]:
-    return [action.name for action in actions if isinstance(action, Tell)]
+from tests.unit.ipsec.builders import CHILD, HUB, MOVED, SPOKE, coming, commands, config, hub, spoke, told
 
 
 def test_nothing_is_asked_before_charon_answers_and_the_address_is_there() -> None:
@@ -387,90 +339,3 @@ def test_an_ike_sa_with_new_keys_is_ended_by_its_new_number() -> None:
     (end,) = made.counted({HUB: 40}, 5.0)
     assert isinstance(end, Ask)
     assert end.message["ike-id"] == "8"
-
-
-OURS = replace(CHILD, identity="spoke-b.lab.test", ike_id="7", initiated=True)
-THEIRS = replace(OURS, number=2, spi_in=0xD1, spi_out=0xD2, ike_id="9", initiated=False)
-
-
-@pytest.mark.parametrize("order", [(OURS, THEIRS), (THEIRS, OURS)])
-@pytest.mark.parametrize(("identity", "ended"), [("spoke-a.lab.test", []), ("spoke-c.lab.test", ["7"])])
-def test_of_two_pairs_that_both_ends_began_at_once_one_stays(
-    order: tuple[ChildSa, ChildSa], identity: str, ended: list[str]
-) -> None:
-    """The one that the first identity began; whoever began the other ends it."""
-    made = Protector(config(identity=identity))
-    made.peers_changed(frozenset({HUB}), 0.0)
-    made.source_changed(SPOKE, 0.0)
-    made.connected((), frozenset(), 0.0)
-    actions = made.child_up(order[0], 1.0)
-    assert commands(actions) == []
-    actions = made.child_up(order[1], 1.1)
-    ends = [a.message["ike-id"] for a in actions if isinstance(a, Ask) and a.command == "terminate"]
-    assert ends == ended
-
-
-def test_two_pairs_that_one_end_began_are_left_alone() -> None:
-    made = spoke()
-    made.child_up(replace(CHILD, ike_id="7", initiated=True), 1.0)
-    again = made.child_up(replace(CHILD, number=2, ike_id="8", initiated=True), 1.1)
-    assert commands(again) == []
-
-
-LOW, HIGH = IPv4Address("172.16.0.9"), IPv4Address("172.16.9.9")
-
-
-def meets(other: IPv4Address) -> Protector:
-    """A spoke whose binding of another spoke was resolved."""
-    made = spoke()
-    made.peers_changed(frozenset({HUB, other}), 1.0, frozenset({other}))
-    return made
-
-
-def test_of_two_spokes_that_meet_the_one_with_the_lower_address_begins() -> None:
-    made = spoke()
-    both = frozenset({HUB, HIGH})
-    assert commands(made.peers_changed(both, 1.0, frozenset({HIGH}))) == ["load-conn", "initiate"]
-
-
-def test_the_other_waits_and_begins_when_nobody_comes() -> None:
-    made = spoke()
-    assert commands(made.peers_changed(frozenset({HUB, LOW}), 1.0, frozenset({LOW}))) == ["load-conn"]
-    assert made.deadline() == 1.0 + DEFER_S
-    assert commands(made.tick(1.0 + DEFER_S)) == ["initiate"]
-
-
-def test_it_begins_nothing_when_the_first_came_and_sends_directly_once_that_one_is_ready() -> None:
-    made = meets(LOW)
-    pair = replace(CHILD, peer=LOW, identity="spoke-b.lab.test")
-    assert told(made.child_up(pair, 1.2)) == ["ipsec-up"]
-    assert made.secured() == []
-    assert made.deadline() == 1.2 + SETTLE_S
-    assert made.tick(1.2 + SETTLE_S) == [Count(frozenset({LOW}))]
-    assert made.counted({LOW: 1}, 1.7) == [PeerSecured(SPOKE, LOW, "spoke-b.lab.test")]
-    assert made.tick(9.0) == []
-
-
-def test_a_peer_that_sends_nothing_is_looked_at_again_and_taken_for_ready_at_the_limit() -> None:
-    made = meets(LOW)
-    made.child_up(replace(CHILD, peer=LOW, identity="spoke-b.lab.test"), 1.0)
-    now = 1.0 + SETTLE_S
-    while now < 1.0 + SETTLE_LIMIT_S:
-        assert made.tick(now) == [Count(frozenset({LOW}))]
-        assert made.counted({LOW: 0}, now) == []
-        now += SETTLE_S
-    made.tick(now)
-    assert made.counted({LOW: 0}, now) == [PeerSecured(SPOKE, LOW, "spoke-b.lab.test")]
-    assert made.tick(now + SETTLE_LIMIT_S) == []
-
-
-def test_who_began_may_send_directly_at_once() -> None:
-    pair = replace(CHILD, peer=HIGH, identity="spoke-b.lab.test", initiated=True)
-    assert PeerSecured(SPOKE, HIGH, "spoke-b.lab.test", fresh=True) in meets(HIGH).child_up(pair, 1.2)
-
-
-def test_a_pair_that_is_lost_before_it_is_used_is_told_to_nobody() -> None:
-    made = meets(LOW)
-    made.child_up(replace(CHILD, peer=LOW), 1.2)
-    assert "initiate" not in commands(made.child_down(1, 1.3))  # the other begins again, too
-    assert not any(isinstance(a, Count) for a in made.tick(2.4))
