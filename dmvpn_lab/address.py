@@ -16,6 +16,20 @@ IpInterface = IPv4Interface | IPv6Interface
 IpNetwork = IPv4Network | IPv6Network
 
 
+class PeerAddress(IPv4Address):
+    """The NBMA address of a peer that is heard often: equal to a plain one, but its hash is known."""
+
+    __slots__ = ("_hash", "packed")
+
+    def __init__(self, octets: bytes) -> None:
+        super().__init__(int.from_bytes(octets, "big"))
+        self._hash = super().__hash__()
+        self.packed = octets  # type: ignore[misc]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 def network_of(address: IpAddress, length: int) -> IpNetwork:
     """The network with that prefix length around an address."""
     if isinstance(address, IPv4Address):

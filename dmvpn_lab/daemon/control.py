@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ LINE_LIMIT = 65536
 
 Query = Callable[[str], Any]
 Line = dict[str, Any]
+Event = tuple[str, float, Mapping[str, Any]]
+"""Name, time of day, facts."""
 
 
 class Control:
@@ -35,7 +37,7 @@ class Control:
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._history: deque[Line] = deque(maxlen=HISTORY)
+        self._history: deque[Event] = deque(maxlen=HISTORY)
         self._clients: set[Client] = set()
         self._server: asyncio.Server | None = None
         self._path = Path()
@@ -61,13 +63,16 @@ class Control:
         for client in tuple(self._clients):
             client.close()
 
-    def publish(self, name: str, facts: dict[str, Any]) -> None:
-        """Give an event its time and pass it on."""
-        event = {"v": answers.VERSION, "event": name, "at": time.time(), **facts}
-        self._history.append(event)
+    def publish(self, name: str, *facts: Mapping[str, Any]) -> None:
+        """Give events of one kind, each with its facts, their time and pass them on."""
+        at = time.time()
+        events = [(name, at, each) for each in facts]
+        self._history.extend(events)
         subscribers = [client for client in self._clients if client.subscribed]
-        if subscribers:  # without one, nobody pays for the encoding
-            line = _encode(event)
+        if not subscribers:
+            return  # nobody pays for the encoding
+        for event in events:
+            line = _encode(_told(event))
             for client in subscribers:
                 client.write(line)
 
@@ -95,8 +100,8 @@ class Control:
     def _past(self, wanted: object) -> list[Line]:
         """All events that are kept, the last ones, or none."""
         if isinstance(wanted, bool) or not isinstance(wanted, int):
-            return list(self._history) if wanted is True else []
-        return list(self._history)[-wanted:] if wanted > 0 else []
+            wanted = HISTORY if wanted is True else 0
+        return [_told(event) for event in list(self._history)[-wanted:]] if wanted > 0 else []
 
 
 class Client(asyncio.Protocol):
@@ -157,6 +162,11 @@ class Client(asyncio.Protocol):
             for event in past:
                 self.write(_encode(event))
             self.subscribed = True
+
+
+def _told(event: Event) -> Line:
+    name, at, facts = event
+    return {"v": answers.VERSION, "event": name, "at": at, **facts}
 
 
 def refusal(number: Any, error: str) -> Line:

@@ -1,7 +1,7 @@
 """The agent's state file: one JSON record a line, appended as things change.
 
-Each change costs its own line and not the whole: a batch of registrations is one `write`. Once
-there are several times more lines than bindings, the file is written anew beside the old one and
+Each change costs its own record and not the whole: a batch of registrations is one `write`. Once
+there are several times more changes than bindings, the file is written anew beside the old one and
 takes its place as a whole. A line that a kill cut off in the middle is ignored, and cut away.
 
 The first line names the boot: times are monotonic, and mean nothing after the next one.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-from ipaddress import ip_address
 from pathlib import Path
 
 from dmvpn_lab.errors import HostError
@@ -22,19 +21,20 @@ from dmvpn_lab.nhrp.saved import (
     Key,
     Record,
     Saved,
-    binding_of,
-    record_of,
-    renewal_of,
-    renewed,
+    bind_lines,
+    bindings_of,
+    gone_line,
+    renew_lines,
+    renewals_of,
 )
 
-VERSION = 1
+VERSION = 2
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 ID_BLOCK = 1024
 """Request IDs are reserved by so many: a restart skips some, and not each request is a write."""
-GARBAGE = 4
-"""The file is written anew when it has so many times more lines than bindings ..."""
-LEAST_LINES = 1024
+GARBAGE = 8
+"""The file is written anew when it tells so many times more changes than there are bindings ..."""
+LEAST_CHANGES = 1024
 """... and at least this many."""
 SIZE_LIMIT = 64 << 20
 """Octets; a file larger than this is not one of ours."""
@@ -46,12 +46,11 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._file: int | None = None
-        self._bindings: dict[Key, bytes] = {}
-        """The newest line of each binding."""
-        self._renewals: dict[Key, bytes] = {}
-        """The newest line of its renewals since then."""
+        self._bindings: dict[Key, Binding] = {}
+        """Those that the file tells of, as they are now."""
         self._reserved = -1
-        self._lines = 0
+        self._changes = 0
+        """Told in the file."""
         self.found = False
         """An earlier agent of this boot left a file that could be read."""
         self.failed = False
@@ -76,35 +75,32 @@ class Journal:
         if self._path is None or self._file is None:
             return
         lines = self._lines_of(changes)
-        self._lines += len(lines)
+        if not lines:
+            return
+        self._changes += len(changes.bindings) + sum(len(bindings) for _, bindings in changes.renewed)
         try:
-            if self._lines > max(LEAST_LINES, GARBAGE * len(self._bindings)):
+            if self._changes > max(LEAST_CHANGES, GARBAGE * len(self._bindings)):
                 self._begin(self._path)
-            elif lines:
-                _write(self._file, b"".join(lines))
+            else:
+                _write(self._file, "".join(lines).encode())
         except OSError:
             self.failed = True
             self.close()
             self._path.unlink(missing_ok=True)
 
-    def _lines_of(self, changes: Changes) -> list[bytes]:
+    def _lines_of(self, changes: Changes) -> list[str]:
         lines = []
         if not changes.last_id <= self._reserved < changes.last_id + 2 * ID_BLOCK:
             self._reserved = changes.last_id + ID_BLOCK
-            lines.append(_line({"id": self._reserved}))
+            lines.append(_id_line(self._reserved))
+        bound: list[tuple[int, Binding]] = []
         for domain, protocol, binding in changes.bindings:
-            line = _line(record_of(domain, protocol, binding))
-            self._renewals.pop((domain, protocol), None)
             if binding is not None:
-                self._bindings[domain, protocol] = line
-            elif self._bindings.pop((domain, protocol), None) is None:
-                continue
-            lines.append(line)
-        for domain, binding in changes.renewed:
-            line = renewal_of(domain, binding).encode() + b"\n"
-            self._renewals[domain, binding.protocol] = line
-            lines.append(line)
-        return lines
+                self._bindings[domain, binding.octets] = binding
+                bound.append((domain, binding))
+            elif self._bindings.pop((domain, protocol.packed), None) is not None:
+                lines.append(gone_line(domain, protocol))
+        return lines + bind_lines(bound) + renew_lines(changes.renewed)
 
     def close(self) -> None:
         """Close the file; it stays, for the next agent."""
@@ -117,18 +113,18 @@ class Journal:
         temporary = path.with_name(path.name + ".part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         new = os.open(temporary, flags, 0o600)
-        lines = [_line({"version": VERSION, "boot": _boot()})]
+        lines = [json.dumps({"version": VERSION, "boot": _boot()}), "\n"]
         if self._reserved >= 0:
-            lines.append(_line({"id": self._reserved}))
-        lines += [*self._bindings.values(), *self._renewals.values()]
+            lines.append(_id_line(self._reserved))
+        lines += bind_lines((domain, binding) for (domain, _), binding in self._bindings.items())
         try:
-            _write(new, b"".join(lines))
+            _write(new, "".join(lines).encode())
             os.replace(temporary, path)
         except OSError:
             os.close(new)
             raise
         self.close()
-        self._file, self._lines = new, len(lines)
+        self._file, self._changes = new, len(self._bindings)
 
     def _read(self, path: Path) -> Saved:
         """What a file says, and the lines to begin the next one with."""
@@ -142,34 +138,29 @@ class Journal:
         if not isinstance(head, dict) or (head.get("version"), head.get("boot")) != (VERSION, _boot()):
             return NOTHING
         self.found = True
-        bindings: dict[Key, Binding] = {}
         for line in lines[1:]:
             try:
-                self._replay(json.loads(line), line, bindings)
+                self._replay(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # one record that cannot be read is not the others' trouble
-        return Saved(self._reserved if self._reserved >= 0 else None, tuple(bindings.values()))
+        return Saved(self._reserved if self._reserved >= 0 else None, tuple(self._bindings.values()))
 
-    def _replay(self, record: Record, line: bytes, bindings: dict[Key, Binding]) -> None:
+    def _replay(self, record: Record) -> None:
         if "id" in record:
             self._reserved = int(record["id"])
         elif "bind" in record:
-            binding = binding_of(record)
-            key = int(record["bind"]), binding.protocol
-            bindings[key], self._bindings[key] = binding, line + b"\n"
-            self._renewals.pop(key, None)
+            for binding in bindings_of(record):
+                self._bindings[int(record["bind"]), binding.octets] = binding
         elif "renew" in record:
-            key = int(record["renew"]), ip_address(record["protocol"])
-            bindings[key] = renewed(bindings[key], record)
-            self._renewals[key] = line + b"\n"
+            for key, expires, request_id in renewals_of(record):
+                if key in self._bindings:
+                    self._bindings[key].expires, self._bindings[key].request_id = expires, request_id
         elif "gone" in record:
-            key = int(record["gone"]), ip_address(record["protocol"])
-            for each in (self._bindings, self._renewals, bindings):
-                each.pop(key, None)
+            self._bindings.pop((int(record["gone"]), bytes.fromhex(record["protocol"])), None)
 
 
-def _line(record: Record) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+def _id_line(last_id: int) -> str:
+    return f'{{"id":{last_id}}}\n'
 
 
 def _write(file: int, data: bytes) -> None:

@@ -18,27 +18,31 @@ class NeighbourQueue:
 
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
-        self._changes: list[tuple[Port | None, Change]] = []
+        self._changes: list[tuple[Port, Change]] = []
+        self._lost: list[Change] = []
+        """Of tunnels that are not there."""
         self.urgent = False
         """A change without token waits: what the core said after it must come after it."""
 
     def put(self, port: Port | None, change: Change) -> None:
         """Add a change; no port: its tunnel is not there, and the kernel's answer is known."""
-        self._changes.append((port, change))
-        if port is not None and port.inherited:
-            port.inherited.discard(change.protocol)
+        if port is None:
+            self._lost.append(change)
+        else:
+            self._changes.append((port, change))
+            if port.inherited:
+                port.inherited.discard(change.protocol)
         if isinstance(change, RemoveNeighbour) or change.token is None:
             self.urgent = True
 
     def flush(self) -> list[tuple[Change, str | None]]:
         """Make the changes. Returns each with the error, None when the kernel took it."""
-        changes, self._changes, self.urgent = self._changes, [], False
-        present = [(port, change) for port, change in changes if port is not None]
-        numbers = iter(self._netlink.apply([_request(port, change) for port, change in present]))
-        return [
-            (change, "the tunnel is not there" if port is None else _meaning(change, next(numbers)))
-            for port, change in changes
-        ]
+        changes, lost = self._changes, self._lost
+        self._changes, self._lost, self.urgent = [], [], False
+        numbers = self._netlink.apply([_request(port, change) for port, change in changes])
+        done = [(change, _meaning(change, number) if number else None)
+                for (_, change), number in zip(changes, numbers, strict=True)]  # fmt: skip
+        return done + [(change, "the tunnel is not there") for change in lost]
 
 
 def _request(port: Port, change: Change) -> Request:
@@ -52,4 +56,4 @@ def _request(port: Port, change: Change) -> Request:
 def _meaning(change: Change, number: int) -> str | None:
     if isinstance(change, RemoveNeighbour) and number in (errno.ENOENT, errno.ENODEV):
         return None  # gone already
-    return os.strerror(number) if number else None
+    return os.strerror(number)

@@ -41,6 +41,7 @@ class Port:
         self.broadcasts = frozenset(broadcasts_of(self._subnet) if self._subnet is not None else ())
         """Addresses that are no peer's, and have a neighbour of their own."""
         self._peers: set[IPv4Address] = set()
+        self._outgoing: list[tuple[bytes, IPv4Address]] = []
         self._with_inherited = False
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
@@ -105,12 +106,17 @@ class Port:
         elif self.tap is not None:
             self.tap.change_peers(added, removed)
 
-    def send(self, data: bytes, nbma: IPv4Address) -> None:
-        """Send NHRP; what the kernel does not take now is counted, the core sends again."""
-        try:
-            self.nhrp.send(data, nbma)
-        except OSError:
-            self.counters["send-failed"] += 1
+    def put(self, *packets: tuple[bytes, IPv4Address]) -> None:
+        """Have NHRP sent by the next `send`, each packet to a NBMA address."""
+        self._outgoing += packets
+
+    def send(self) -> None:
+        """Send what was put; what the kernel does not take now is counted, the core sends again."""
+        if self._outgoing:
+            outgoing, self._outgoing = self._outgoing, []
+            failed = self.nhrp.send(outgoing)
+            if failed:
+                self.counters["send-failed"] += failed
 
     def all_counters(self) -> dict[str, int]:
         """What this port counts, beside the core's counters."""

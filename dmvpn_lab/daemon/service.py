@@ -37,6 +37,7 @@ from dmvpn_lab.nhrp.actions import (
     InstallShortcut,
     Notify,
     Protect,
+    Registered,
     RemoveNeighbour,
     RemoveShortcut,
     SendPacket,
@@ -55,8 +56,7 @@ class Service:
 
     def __init__(self, config: AgentConfig, netlink: Netlink, log: logging.Logger) -> None:
         self._config = config
-        self._netlink = netlink
-        self._log = log
+        self._netlink, self._log = netlink, log
         self._agent = Agent(config.tunnels, random.SystemRandom())
         self._control = Control(self._query)
         self._ports: dict[str, Port] = {}
@@ -265,10 +265,7 @@ class Service:
 
     def _receive(self, port: Port) -> None:
         """All packets that are there, together: one write to the state file, one call for neighbours."""
-        now, actions = self._loop.time(), list[Action]()
-        for data, nbma in port.nhrp.receive():
-            actions += self._agent.receive(port.config.name, data, nbma, now)
-        self._act(actions)
+        self._act(self._agent.receive_all(port.config.name, port.nhrp.receive(), self._loop.time()))
 
     def _forwarded(self) -> None:
         """The kernel forwarded packets from tunnels to tunnels."""
@@ -297,20 +294,24 @@ class Service:
         self._flush()
 
     def _perform(self, actions: list[Action]) -> None:
-        """The one place where the core's words become deeds. Neighbours are collected first."""
-        saved = False
+        """The one place where the core's words become deeds. Neighbours and packets are collected first."""
         for action in actions:
             if self._neighbours.urgent and not isinstance(action, InstallNeighbour | RemoveNeighbour):
                 self._flush()
             match action:
-                case InstallNeighbour(interface) | RemoveNeighbour(interface):
-                    self._neighbours.put(self._ports.get(interface), action)
-                case SendPacket(interface, nbma, data):
-                    if not saved:  # what changed is written before anybody hears of it
-                        self._journal.write(self._agent.take_changes())
-                        saved = True
-                    if interface in self._ports:
-                        self._ports[interface].send(data, nbma)
+                case SendPacket():
+                    if action.interface in self._ports:
+                        self._ports[action.interface].put((action.data, action.nbma))
+                case Registered():
+                    self._control.publish("peer-registered", *action.facts)
+                    if action.interface in self._ports:
+                        self._ports[action.interface].put(*action.replies)
+                case Notify():
+                    self._control.publish(action.name, action.facts)
+                    if action.name == "registered" and self._protocols is not None:
+                        self._protocols.peers_changed(action.facts["interface"])
+                case InstallNeighbour() | RemoveNeighbour():
+                    self._neighbours.put(self._ports.get(action.interface), action)
                 case ChangeMulticastPeers(interface, added, removed):
                     port = self._ports.get(interface)
                     if port is not None:
@@ -318,31 +319,34 @@ class Service:
                     if added and self._protocols is not None:
                         self._protocols.peers_changed(interface)
                 case Protect(interface):
+                    self._send()  # by the SAs of before
                     self._protected[interface] = action
                     if self._protection is not None:
                         self._protection.peers_changed(self._protected.values())
                 case FindRoute(token):
-                    route = self._phase_3.find(action)
-                    self._perform(self._agent.found(token, route, self._loop.time()))
+                    found = self._agent.found(token, self._phase_3.find(action), self._loop.time())
+                    self._perform(found)
                 case InstallShortcut(interface) | RemoveShortcut(interface):
                     self._phase_3.change(self._ports.get(interface), action)
-                case Notify(name, facts):
-                    self._control.publish(name, facts)
-                    if name == "registered" and self._protocols is not None:
-                        self._protocols.peers_changed(facts["interface"])
+        self._send()
+
+    def _send(self) -> None:
+        """What changed is written before anybody hears of it."""
+        self._journal.write(self._agent.take_changes())
+        for port in self._ports.values():
+            port.send()
 
     def _flush(self) -> None:
         """Hand the collected neighbours to the kernel, and its verdicts to the core."""
-        following: list[Action] = []
+        verdicts: list[tuple[int, bool]] = []
         for action, error in self._neighbours.flush():
             if error is not None:
                 self._log.error("%s: the kernel refused neighbour %s: %s",
                                 action.interface, action.protocol, error)  # fmt: skip
             if isinstance(action, InstallNeighbour) and action.token is not None:
-                following += self._agent.installed(action.token, error is None, self._loop.time())
-        if following:
-            self._perform(following)
-        self._journal.write(self._agent.take_changes())
+                verdicts.append((action.token, error is None))
+        if verdicts:
+            self._perform(self._agent.all_installed(verdicts, self._loop.time()))
 
     # --- what to show -----------------------------------------------------------------------------
 

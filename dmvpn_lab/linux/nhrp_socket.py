@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import errno
+import socket
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 
-from dmvpn_lab.linux.packet_socket import nbma_from, open_packet_socket, send_packet
+from dmvpn_lab.address import PeerAddress
+from dmvpn_lab.linux.packet_batch import Inbox, Outbox
+from dmvpn_lab.linux.packet_socket import open_packet_socket, send_packet
 
 ETH_P_NHRP = 0x2001
 RECEIVE_BUFFER = 8 << 20
 """Octets. The default loses most of a burst of 2,000 registrations."""
 BATCH = 64
 """Packets read at one go, so that timers and clients are served in between."""
-_LONGEST = 65535
-_LINK_TROUBLE = (errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
+FEW = 4
+"""Packets that are sent faster one by one."""
+KNOWN_LIMIT = 16384
+"""Addresses of senders that are kept: to make one costs more than to receive its packet."""
 
 
 class NhrpSocket:
@@ -22,6 +27,9 @@ class NhrpSocket:
     def __init__(self, interface: str) -> None:
         self._interface = interface
         self._socket = open_packet_socket(interface, ETH_P_NHRP, RECEIVE_BUFFER)
+        self._inbox = Inbox(self._socket, BATCH)
+        self._outbox = Outbox(self._socket, socket.if_nametoindex(interface), ETH_P_NHRP, BATCH)
+        self._known: dict[bytes, PeerAddress] = {}
 
     def fileno(self) -> int:
         """For a selector or an event loop."""
@@ -36,22 +44,27 @@ class NhrpSocket:
 
         The source is None on point-to-point GRE. Raises OSError.
         """
-        packets: list[tuple[bytes, IPv4Address | None]] = []
-        while len(packets) < BATCH:
-            try:
-                data, (_name, _protocol, _kind, _hardware, address) = self._socket.recvfrom(_LONGEST)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno in _LINK_TROUBLE:  # said once, when the link goes down
-                    break
-                raise
-            packets.append((data, nbma_from(address)))
-        return packets
+        known = self._known
+        return [(data, known.get(nbma) or self._know(nbma)) for data, nbma in self._inbox.take()]
 
-    def send(self, data: bytes, nbma: IPv4Address) -> None:
-        """Send one packet to a NBMA address. Raises OSError.
+    def _know(self, nbma: bytes) -> IPv4Address | None:
+        if not nbma:
+            return None
+        if len(self._known) >= KNOWN_LIMIT:
+            self._known.clear()
+        return self._known.setdefault(nbma, PeerAddress(nbma))
+
+    def send(self, packets: Sequence[tuple[bytes, IPv4Address]]) -> int:
+        """Send packets, each to a NBMA address. Returns how many the kernel did not take.
 
         Point-to-point GRE has its destination and ignores the address.
         """
-        send_packet(self._socket, data, self._interface, ETH_P_NHRP, nbma)
+        if len(packets) > FEW:
+            return self._outbox.send([data for data, _ in packets], [nbma.packed for _, nbma in packets])
+        failed = 0
+        for data, nbma in packets:
+            try:
+                send_packet(self._socket, data, self._interface, ETH_P_NHRP, nbma)
+            except OSError:
+                failed += 1
+        return failed

@@ -68,8 +68,3 @@ def send_packet(
         if error.errno != errno.ENETDOWN:
             raise
         sock.sendto(data, address)
-
-
-def nbma_from(address: bytes) -> IPv4Address | None:
-    """The outer address in a link-layer address; None on point-to-point GRE, which has none."""
-    return IPv4Address(address) if len(address) == 4 else None

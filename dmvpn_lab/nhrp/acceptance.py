@@ -9,11 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from dmvpn_lab.errors import DecodeError
 from dmvpn_lab.nhrp import counters
 from dmvpn_lab.nhrp.actions import Action, Notify, SendPacket
 from dmvpn_lab.nhrp.constants import ErrorCode, ExtensionType, PacketType
 from dmvpn_lab.nhrp.extensions import KNOWN, authentic
-from dmvpn_lab.nhrp.packet import Packet, encode, error_indication, extension_offset
+from dmvpn_lab.nhrp.packet import (
+    ChecksumError,
+    Packet,
+    decode,
+    encode,
+    error_indication,
+    extension_offset,
+)
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
 HOP_COUNT_OFFSET = 9
@@ -27,6 +35,17 @@ class Refusal:
     counter: str
     offset: int
     """The octet of the packet that is wrong."""
+
+
+def decoded(tunnel: Tunnel, data: bytes) -> Packet | None:
+    """The packet; None, and counted, when it is malformed."""
+    try:
+        return decode(data)
+    except ChecksumError:
+        tunnel.counters[counters.BAD_CHECKSUM] += 1
+    except DecodeError:
+        tunnel.counters[counters.MALFORMED] += 1
+    return None
 
 
 def refusal(tunnel: Tunnel, packet: Packet, data: bytes) -> Refusal | None:

@@ -4,18 +4,21 @@
 in which they must be carried out. The core never waits for one, with a single exception:
 `InstallNeighbour.token` is answered by `Agent.installed(token, ok, now)`, because a registration
 is acknowledged only after the kernel took the neighbour.
+
+Those of a registration are not frozen: that would be four times as much work to make.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
 
 from dmvpn_lab.address import IpAddress, IpNetwork
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendPacket:
     """Send NHRP bytes (no GRE header) out of a tunnel to a NBMA address."""
 
@@ -24,7 +27,7 @@ class SendPacket:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InstallNeighbour:
     """Map a protocol address to a NBMA address in the kernel's neighbour table of a tunnel.
 
@@ -95,17 +98,34 @@ class Protect:
     """Those of them that can wait: packets go through a server meanwhile, and the peer may begin, too."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notify:
     """An event for the subscribers of the control socket; `name` is one of `answers.EVENTS`."""
 
     name: str
-    facts: dict[str, Any]
+    facts: Mapping[str, Any]
     """JSON-able values only."""
+
+
+@dataclass(slots=True)
+class Registered:
+    """Registrations that were accepted together: a hub does little else, so they are one action."""
+
+    interface: str
+    replies: list[tuple[bytes, IPv4Address]] = field(default_factory=list)
+    """To be sent, each to a NBMA address."""
+    facts: list[Mapping[str, Any]] = field(default_factory=list)
+    """Those of an event `peer-registered` for each."""
+
+    def apart(self) -> list[Action]:
+        """The same as actions that are one thing each."""
+        replies = [SendPacket(self.interface, nbma, data) for data, nbma in self.replies]
+        return [*(Notify("peer-registered", each) for each in self.facts), *replies]
 
 
 Action = (
     SendPacket
+    | Registered
     | InstallNeighbour
     | RemoveNeighbour
     | FindRoute
@@ -115,3 +135,17 @@ Action = (
     | Protect
     | Notify
 )
+
+
+def registered(actions: list[Action], interface: str) -> Registered:
+    """What another accepted registration of a tunnel is to be added to, at the end of some actions."""
+    last = actions[-1] if actions else None
+    if not isinstance(last, Registered) or last.interface != interface:
+        last = Registered(interface)
+        actions.append(last)
+    return last
+
+
+def apart(actions: list[Action]) -> list[Action]:
+    """The same with registrations as single events and replies."""
+    return [each for a in actions for each in (a.apart() if isinstance(a, Registered) else [a])]

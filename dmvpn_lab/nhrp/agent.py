@@ -15,14 +15,20 @@ from typing import Any
 
 from dmvpn_lab.address import IpAddress, addresses_of
 from dmvpn_lab.answers import Counters, MulticastEntry, NhrpEntry, NhsEntry
-from dmvpn_lab.errors import DecodeError
-from dmvpn_lab.nhrp import acceptance, counters, multicast, protection, views
-from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, InstallShortcut, Notify, RemoveNeighbour
+from dmvpn_lab.nhrp import acceptance, counters, protection, views
+from dmvpn_lab.nhrp.actions import (
+    Action,
+    InstallNeighbour,
+    InstallShortcut,
+    Notify,
+    RemoveNeighbour,
+    apart,
+)
 from dmvpn_lab.nhrp.cache import Binding, Cache
 from dmvpn_lab.nhrp.client import Client
 from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.constants import PacketType
-from dmvpn_lab.nhrp.packet import ChecksumError, Packet, decode
+from dmvpn_lab.nhrp.packet import Packet
 from dmvpn_lab.nhrp.purger import Purger
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.resolver import Resolver
@@ -31,13 +37,7 @@ from dmvpn_lab.nhrp.saved import Changes, Saved, restorable
 from dmvpn_lab.nhrp.server import Server
 from dmvpn_lab.nhrp.shortcuts import Shortcuts
 from dmvpn_lab.nhrp.transit import Transit
-from dmvpn_lab.nhrp.tunnel import HELD_LIMIT, Held, Tunnel
-
-HOLD_S = 3.0
-"""A registration waits so long for the word that its sender has an SA."""
-KIND = slice(17, 18)
-"""Where a packet says its type."""
-_REGISTRATION = bytes([PacketType.REGISTRATION_REQUEST])
+from dmvpn_lab.nhrp.tunnel import Tunnel
 
 
 class Agent:
@@ -154,7 +154,7 @@ class Agent:
     def take_changes(self) -> Changes:
         """What `restore` of the next agent must know, since the last call."""
         domains = self.domains.items()
-        renewed = [(domain, binding) for domain, cache in domains for binding in cache.take_renewed()]
+        renewed = [(domain, cache.take_renewed()) for domain, cache in domains]
         changed = [(domain, *change) for domain, cache in domains for change in cache.take_changed()]
         return Changes(self._ids.last, changed, renewed)
 
@@ -233,23 +233,28 @@ class Agent:
 
     # --- packets --------------------------------------------------------------------------------
 
+    def receive_all(
+        self, interface: str, packets: Iterable[tuple[bytes, IPv4Address | None]], now: float
+    ) -> list[Action]:
+        """Packets came in together, each with its outer source; that is None on point-to-point GRE."""
+        tunnel, actions = self.tunnels[interface], list[Action]()
+        for data, nbma in packets:
+            outer = nbma or tunnel.config.destination
+            if outer is not None and not self._server.renew(tunnel, data, outer, now, actions):
+                actions += self._handle(tunnel, data, outer, now)
+        return actions
+
     def receive(self, interface: str, data: bytes, nbma: IPv4Address | None, now: float) -> list[Action]:
-        """A packet came in. `nbma` is the outer source; None on point-to-point GRE."""
-        tunnel = self.tunnels[interface]
-        outer = nbma or tunnel.config.destination
-        if outer is None:
-            return []
-        if data[KIND] == _REGISTRATION:
-            renewed = self._server.refreshed(tunnel, data, outer, now)
-            if renewed is not None:
-                return renewed
-        try:
-            packet = decode(data)
-        except ChecksumError:
-            tunnel.counters[counters.BAD_CHECKSUM] += 1
-            return []
-        except DecodeError:
-            tunnel.counters[counters.MALFORMED] += 1
+        """One packet came in."""
+        return apart(self.receive_all(interface, [(data, nbma)], now))
+
+    def _handle(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float) -> list[Action]:
+        """A packet that is no plain renewal."""
+        asked = self._server.of_form(tunnel, data, outer)
+        if asked is not None:
+            return asked
+        packet = acceptance.decoded(tunnel, data)
+        if packet is None:
             return []
         tunnel = tunnel.part(packet.source_protocol)
         tunnel.counters[counters.received(packet.type)] += 1
@@ -260,7 +265,11 @@ class Agent:
 
     def installed(self, token: int, ok: bool, now: float) -> list[Action]:
         """The kernel's verdict on an `InstallNeighbour` with that token."""
-        return self._server.installed(token, ok, now)
+        return apart(self.all_installed([(token, ok)], now))
+
+    def all_installed(self, verdicts: Iterable[tuple[int, bool]], now: float) -> list[Action]:
+        """Its verdicts on several."""
+        return self._server.installed(verdicts, now)
 
     def _dispatch(
         self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float, data: bytes = b""
@@ -268,7 +277,7 @@ class Agent:
         match packet.type:
             case PacketType.REGISTRATION_REQUEST:
                 if tunnel.config.owners is not None and outer not in tunnel.secured:
-                    self._hold(tunnel, packet, outer, now)
+                    tunnel.hold(packet, outer, now)
                     return []
                 return self._server.registration(tunnel, packet, outer, now, data)
             case PacketType.REGISTRATION_REPLY:
@@ -294,23 +303,10 @@ class Agent:
                 tunnel.counters[counters.UNKNOWN_TYPE] += 1
         return []
 
-    def _hold(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> None:
-        """Keep a registration until IKE says whose it is. It came by an SA: the word is on its way."""
-        fresh = [held for held in tunnel.held if now < held.until]
-        tunnel.counters[counters.NO_IDENTITY] += len(tunnel.held) - len(fresh)
-        if len(fresh) < HELD_LIMIT:
-            fresh.append(Held(packet, outer, now + HOLD_S))
-        tunnel.held = fresh
-
     def _release(self, tunnel: Tunnel, peer: IPv4Address, now: float) -> list[Action]:
         """Handle what was held of a peer."""
-        ready = [held for held in tunnel.held if held.nbma == peer]
-        tunnel.held = [held for held in tunnel.held if held.nbma != peer]
-        actions: list[Action] = []
-        for held in ready:
-            if now < held.until:
-                actions += self._dispatch(tunnel, held.packet, held.nbma, now)
-        return actions
+        ready = tunnel.release(peer, now)
+        return [action for packet in ready for action in self._dispatch(tunnel, packet, peer, now)]
 
     def _purge(self, tunnel: Tunnel, packet: Packet, outer: IPv4Address, now: float) -> list[Action]:
         """Forget at the wish of who said it, and nobody else's (section 5.2.5), or pass the wish on."""
@@ -390,10 +386,8 @@ class Agent:
 
     def multicast(self) -> list[MulticastEntry]:
         """The multicast peers of every tunnel; the shell fills in the copies sent."""
-        return [MulticastEntry(interface=t.name, nbma=str(nbma), origin=origin, packets=0)
-                for t in self.tunnels.values()
-                for nbma, origin in multicast.peers(t.config, t.cache).items()]  # fmt: skip
+        return views.multicast_entries(self.tunnels.values())
 
     def counters(self) -> Counters:
         """Every counter that is not zero, by tunnel."""
-        return {name: dict(sorted(tunnel.counters.items())) for name, tunnel in self.tunnels.items()}
+        return {name: tunnel.counted() for name, tunnel in self.tunnels.items()}

@@ -29,7 +29,7 @@ LATE_IDS = 64
 """A request so many IDs behind the last one, in so many seconds, was overtaken on its way."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What to do about one registration request."""
 
@@ -96,11 +96,17 @@ def _code(
 
 
 def _may_register(protocol: IpAddress, tunnel: TunnelConfig) -> bool:
-    network, number = tunnel.address.network, int(protocol)
+    first, last, own = registrable(tunnel)
+    return first <= int(protocol) <= last and int(protocol) != own
+
+
+def registrable(tunnel: TunnelConfig) -> tuple[int, int, int | None]:
+    """The first and the last protocol address that may be registered, and one between that may not."""
+    network = tunnel.address.network
     first, last = int(network.network_address), int(network.broadcast_address)
     if network.prefixlen >= tunnel.bits - 1:
-        return first <= number <= last
-    return first < number < last and number != int(tunnel.address)
+        return first, last, None
+    return first + 1, last - 1, int(tunnel.address)
 
 
 def is_late(request: Packet, outer: IPv4Address, existing: Binding | None, now: float) -> bool:

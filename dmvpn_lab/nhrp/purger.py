@@ -60,6 +60,8 @@ class Purger:
 
     def changed(self, domain: int, protocol: IpAddress, now: float) -> list[Action]:
         """A binding moved or went: tell those who still hold it."""
+        if not self._askers:
+            return []
         actions: list[Action] = []
         for station, asker in self._askers.take((domain, protocol), now):
             actions += self.take_back(network_of(protocol, protocol.max_prefixlen), station, asker, now)

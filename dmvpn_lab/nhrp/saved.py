@@ -3,14 +3,20 @@
 As records for the state file, and from them back; where the file is, the shell knows.
 
     {"id": 4711}                                      the last request ID used may be this one
-    {"bind": 1, "interface": "tunnel0", ...}          network-id 1 has this binding
-    {"renew": 1, "protocol": "10.0.0.11", "expires": 901.5, "request_id": 4}
-    {"gone": 1, "protocol": "10.0.0.11"}              network-id 1 has it no more
+    {"bind": 1, "interface": "tunnel0", ..., "length": 4, "of": "0a00000b0a00000c", "ids": [3, 6]}
+                                                      network-id 1 has these bindings
+    {"renew": 1, "expires": 901500, "length": 4, "of": "0a00000b0a00000c", "ids": [4, 7]}
+    {"gone": 1, "protocol": "0a00000b"}               network-id 1 has it no more
+
+An agent writes a record for each registration. So those that came together share one, with the
+octets of one protocol address after the other; `ids` are the request IDs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
 from typing import Any
 
@@ -19,7 +25,7 @@ from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.config import TunnelConfig
 
 Record = dict[str, Any]
-Key = tuple[int, IpAddress]
+Key = tuple[int, bytes]
 """Network-id and protocol address."""
 
 
@@ -44,56 +50,85 @@ class Changes:
     last_id: int
     bindings: list[tuple[int, IpAddress, Binding | None]]
     """Network-id, protocol address, and its binding; None: it is gone."""
-    renewed: list[tuple[int, Binding]] = field(default_factory=list)
-    """Network-id, and a binding that is otherwise the one of before."""
+    renewed: list[tuple[int, list[Binding]]] = field(default_factory=list)
+    """Network-id, and bindings that were told before: the same objects, with another end."""
 
 
-def record_of(domain: int, protocol: IpAddress, binding: Binding | None) -> Record:
-    """The record of one change."""
-    if binding is None:
-        return {"gone": domain, "protocol": str(protocol)}
-    return {
-        "bind": domain,
-        "interface": binding.interface,
-        "protocol": str(binding.protocol),
-        "nbma": str(binding.nbma),
-        "created": round(binding.created, 3),
-        "unique": binding.unique,
-        "holding_time_s": binding.holding_time_s,
-        "expires": binding.expires and round(binding.expires, 3),
-        "request_id": binding.request_id,
-        "resolved": binding.resolved,
-        "natted": binding.natted,
-    }
+def bind_lines(bindings: Iterable[tuple[int, Binding]]) -> list[str]:
+    """The records of bindings, as JSON. Times are in ms: an integer is written in a third of the time."""
+    together: dict[tuple[Any, ...], list[Binding]] = {}
+    for domain, b in bindings:
+        kind = (domain, b.interface, len(b.octets), b.created, b.expires, b.holding_time_s, b.unique,
+                b.resolved, b.natted)  # fmt: skip
+        together.setdefault(kind, []).append(b)
+    return [
+        f'{{"bind":{domain},"interface":{json.dumps(interface)},"created":{int(1000 * created)},'
+        f'"expires":{int(1000 * (expires or 0))},"holding_time_s":{holding_time_s or 0},'
+        f'"flags":{unique + 2 * resolved + 4 * natted},{_whose(length, told)},'
+        f'"nbma":"{b"".join([each.nbma.packed for each in told]).hex()}"}}\n'
+        for (domain, interface, length, created, expires, holding_time_s, unique, resolved, natted), told
+        in together.items()
+    ]  # fmt: skip
 
 
-def renewal_of(domain: int, binding: Binding) -> str:
-    """The record of a renewal, as JSON: a hub writes little else."""
-    return (
-        f'{{"renew":{domain},"protocol":"{binding.protocol}",'
-        f'"expires":{binding.expires or 0:.3f},"request_id":{binding.request_id}}}'
-    )
+def gone_line(domain: int, protocol: IpAddress) -> str:
+    """The record of a binding's end."""
+    return f'{{"gone":{domain},"protocol":"{protocol.packed.hex()}"}}\n'
 
 
-def renewed(binding: Binding, record: Record) -> Binding:
-    """A binding after a `renew` record. Raises KeyError, TypeError or ValueError."""
-    return replace(binding, expires=float(record["expires"]), request_id=int(record["request_id"]))
+def renew_lines(renewed: Iterable[tuple[int, list[Binding]]]) -> list[str]:
+    """The records of renewals: a hub writes little else."""
+    return [
+        f'{{"renew":{domain},"expires":{int(1000 * (expires or 0))},{_whose(length, told)}}}\n'
+        for domain, bindings in renewed
+        for (expires, length), told in _alike(bindings).items()
+    ]
 
 
-def binding_of(record: Record) -> Binding:
-    """The binding of a `bind` record. Raises KeyError, TypeError or ValueError."""
-    return Binding(
-        interface=str(record["interface"]),
-        protocol=ip_address(record["protocol"]),
-        nbma=IPv4Address(record["nbma"]),
-        created=float(record["created"]),
-        unique=bool(record["unique"]),
-        holding_time_s=int(record["holding_time_s"]),
-        expires=float(record["expires"]),
-        request_id=int(record["request_id"]),
-        resolved=bool(record["resolved"]),
-        natted=bool(record.get("natted", False)),
-    )
+def _whose(length: int, told: list[Binding]) -> str:
+    octets = b"".join([each.octets for each in told]).hex()
+    return f'"length":{length},"of":"{octets}","ids":{[each.request_id for each in told]}'
+
+
+def _alike(bindings: list[Binding]) -> dict[tuple[float | None, int], list[Binding]]:
+    """By when they end and how long the address is: mostly all of those that came together are alike."""
+    kinds = {(each.expires, len(each.octets)) for each in bindings}
+    if len(kinds) == 1:
+        return dict.fromkeys(kinds, bindings)
+    return {kind: [e for e in bindings if (e.expires, len(e.octets)) == kind] for kind in kinds}
+
+
+def renewals_of(record: Record) -> list[tuple[Key, float, int]]:
+    """Whose end and request ID a `renew` record changes. Raises KeyError, TypeError or ValueError."""
+    domain, expires = int(record["renew"]), record["expires"] / 1000
+    return [((domain, octets), expires, request_id) for octets, request_id in _told(record)]
+
+
+def bindings_of(record: Record) -> list[Binding]:
+    """The bindings of a `bind` record. Raises KeyError, TypeError or ValueError."""
+    flags, nbma = int(record["flags"]), bytes.fromhex(record["nbma"])
+    return [
+        Binding(
+            interface=str(record["interface"]),
+            protocol=ip_address(octets),
+            nbma=IPv4Address(nbma[4 * at : 4 * at + 4]),
+            created=record["created"] / 1000,
+            unique=bool(flags & 1),
+            holding_time_s=int(record["holding_time_s"]),
+            expires=record["expires"] / 1000,
+            request_id=request_id,
+            resolved=bool(flags & 2),
+            natted=bool(flags & 4),
+        )
+        for at, (octets, request_id) in enumerate(_told(record))
+    ]
+
+
+def _told(record: Record) -> list[tuple[bytes, int]]:
+    """Protocol address and request ID of each that a record is about."""
+    octets, step = bytes.fromhex(record["of"]), int(record["length"])
+    starts = range(0, len(octets), step)
+    return [(octets[at : at + step], int(number)) for at, number in zip(starts, record["ids"], strict=True)]
 
 
 def restorable(binding: Binding, tunnel: TunnelConfig, now: float) -> bool:

@@ -1,54 +1,66 @@
 """The server's half of the agent: requests in, bindings and replies out.
 
 A registration is answered in two steps: the neighbour is asked of the kernel with a token, and
-the reply leaves when the kernel's verdict comes back.
+the reply leaves when the kernel's verdict comes back. One of a known form (form.py) is not even
+decoded; a renewal of it asks the kernel nothing, which has the neighbour for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp import counters, nhs
-from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket
+from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Notify, RemoveNeighbour, SendPacket, registered
 from dmvpn_lab.nhrp.askers import Asker
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.constants import CieCode, PacketType, PurgeFlag, meaning
+from dmvpn_lab.nhrp.form import SHORTEST, Client, Forms
+from dmvpn_lab.nhrp.later import Later
 from dmvpn_lab.nhrp.nhs import Verdict
-from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.packet import Packet, decode, encode
 from dmvpn_lab.nhrp.purger import Purger
-from dmvpn_lab.nhrp.refresh import Refreshes, reply_to
 from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
+_IPV4, _IPV6 = (1 << 32) - 1, (1 << 128) - 1
 PENDING_LIMIT = 8192
 """Registrations that wait for the kernel at the most; more are dropped and will be sent again."""
 
 _REGISTRATION_RECEIVED = counters.received(PacketType.REGISTRATION_REQUEST)
 _REGISTRATION_SENT = counters.sent(PacketType.REGISTRATION_REPLY)
 
-Key = tuple[str, int, int, int]
+Key = tuple[str, bytes, bytes, int]
 """Equal for a request and its retransmissions: tunnel, protocol and NBMA address, request ID.
 
-Numbers, because an address takes five times as long to hash.
+Octets, because an address takes five times as long to hash.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pending:
     """A registration that waits for the kernel's verdict."""
 
     tunnel: Tunnel
-    request: Packet
     verdict: Verdict
     existing: Binding | None
     """What the address had when the kernel was asked."""
     key: Key
     data: bytes
     """The request as it came."""
+    natted: bool
+    packet: Packet | None = None
+    """The same, if it had to be decoded."""
+    client: Client | None = None
+    """Whose it is, if that was enough."""
+
+    @property
+    def request(self) -> Packet:
+        """The request."""
+        return self.packet or decode(self.data)
 
 
 class Server:
@@ -61,24 +73,67 @@ class Server:
         self._pending: dict[int, Pending] = {}
         self._asking: set[Key] = set()
         self._token = 0
-        self._refreshes = Refreshes()
+        self._forms = {name: Forms() for name in tunnels}
 
-    def refreshed(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float) -> list[Action] | None:
-        """Renew by the short way; None: it is no renewal of what is bound, and has to go the long one."""
-        if tunnel.config.owners is not None or self._pending:
-            return None
-        accepted = self._refreshes.find(tunnel.name, tunnel.nbma, data)
-        if accepted is None or tunnel.cache.get(accepted.binding.protocol) is not accepted.binding:
-            return None
-        if accepted.binding.nbma != outer or accepted.binding.ended(now):
-            return None
-        tunnel.cache.renew(accepted.renewed(data, now))
-        tunnel.counters[_REGISTRATION_RECEIVED] += 1
-        tunnel.counters[_REGISTRATION_SENT] += 1
-        if accepted.binding.natted:
+    def renew(
+        self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float, actions: list[Action]
+    ) -> bool:
+        """Renew a binding by a request of the form that made it, and add what to do.
+
+        False: it is no such request, and has to go a longer way.
+        """
+        if len(data) < SHORTEST:
+            return False
+        binding = tunnel.cache.at(data[32:36] if data[20] == 4 else data[32:48])
+        client = None if binding is None else binding.client
+        if binding is None or client is None or self._pending or binding.ended(now):
+            return False
+        form, number = client.form, client.request_id(data)
+        here = form.part.nbma is form.server and form.part.parts is tunnel.parts
+        if number is None or not here or (binding.nbma is not outer and binding.nbma != outer):
+            return False
+        tunnel.cache.renew(binding, now + form.holding_time_s, number)
+        form.part.renewals += 1
+        if form.natted:
             tunnel.counters[counters.NBMA_MISMATCH] += 1
-        answer = SendPacket(tunnel.name, outer, reply_to(accepted, data))
-        return [Notify("peer-registered", accepted.facts), answer]
+        if client.facts is None:
+            client.facts = _facts(binding, binding.nbma)
+        renewed = registered(actions, form.part.config.name)
+        renewed.facts.append(client.facts)
+        renewed.replies.append((client.reply(number), outer))
+        return True
+
+    def of_form(self, tunnel: Tunnel, data: bytes, outer: IPv4Address) -> list[Action] | None:
+        """Have the kernel take a new neighbour, if the request is of a form that was accepted before.
+
+        None: it is not, or not all that a first registration is judged by allows it.
+        """
+        if tunnel.config.owners is not None:
+            return None
+        client = self._forms[tunnel.config.name].client(tunnel.nbma, data, outer)
+        request_id = None if client is None else client.request_id(data)
+        if client is None or request_id is None or tunnel.cache.at(client.octets[4:]) is not None:
+            return None
+        form, octets = client.form, client.octets[4:]
+        (first, last, own), name = form.numbers, tunnel.config.name
+        number = client.words & (_IPV4 if len(octets) == 4 else _IPV6)
+        allowed = first <= number <= last and number != own and tunnel.cache.room_for(name, outer)
+        key = (name, octets, outer.packed, request_id)
+        if not allowed or key in self._asking or len(self._pending) >= PENDING_LIMIT:
+            return None
+        tunnel.counters[_REGISTRATION_RECEIVED] += 1
+        if form.natted:
+            tunnel.counters[counters.NBMA_MISMATCH] += 1
+        protocol = IPv4Address(number) if len(octets) == 4 else IPv6Address(number)
+        verdict = Verdict(protocol, outer, form.holding_time_s, form.unique, CieCode.SUCCESS)
+        return self._wait(Pending(form.part, verdict, None, key, data, form.natted, client=client))
+
+    def _wait(self, pending: Pending) -> list[Action]:
+        self._asking.add(pending.key)
+        self._token += 1
+        self._pending[self._token] = pending
+        verdict = pending.verdict
+        return [InstallNeighbour(pending.tunnel.name, verdict.protocol, verdict.nbma, self._token)]
 
     def registration(
         self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float, data: bytes = b""
@@ -96,35 +151,49 @@ class Server:
         if nhs.is_late(request, outer, existing, now):
             tunnel.counters[counters.LATE_REQUEST] += 1
             return []
-        key = (tunnel.name, int(verdict.protocol), int(outer), request.request_id)
+        key = (tunnel.name, verdict.protocol.packed, outer.packed, request.request_id)
         if key in self._asking:
             return []
         if len(self._pending) >= PENDING_LIMIT:
             tunnel.counters[counters.DROPPED_BUSY] += 1
             return []
-        self._asking.add(key)
-        self._token += 1
-        self._pending[self._token] = Pending(tunnel, request, verdict, existing, key, data)
-        return [InstallNeighbour(tunnel.name, verdict.protocol, outer, self._token)]
+        natted = request.source_nbma != outer
+        return self._wait(Pending(tunnel, verdict, existing, key, data, natted, packet=request))
 
-    def installed(self, token: int, ok: bool, now: float) -> list[Action]:
-        """The kernel took the neighbour, or not: answer."""
+    def installed(self, verdicts: Iterable[tuple[int, bool]], now: float) -> list[Action]:
+        """The kernel took neighbours, or not: answer those that wait.
+
+        Multicast first: when a client hears Success, the server's hellos are on their way.
+        """
+        actions: list[Action] = []
+        moved: dict[str, Tunnel] = {}
+        for token, ok in verdicts:
+            self._installed(token, ok, now, moved, actions)
+        multicast = [action for tunnel in moved.values() for action in tunnel.multicast_actions()]
+        return multicast + actions
+
+    def _installed(
+        self, token: int, ok: bool, now: float, moved: dict[str, Tunnel], actions: list[Action]
+    ) -> None:
+        """One of them: adds what to do, and the tunnels whose peers may be others now."""
         pending = self._pending.pop(token, None)
         if pending is None:
-            return []  # withdrawn: a purge came after the request
+            return  # withdrawn: a purge came after the request
         self._asking.discard(pending.key)
-        tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
+        tunnel, verdict = pending.tunnel, pending.verdict
         if not ok:
             tunnel.counters[counters.NEIGHBOUR_REFUSED] += 1
-            return self._refuse(tunnel, request, verdict, CieCode.INSUFFICIENT_RESOURCES)
-        existing = tunnel.cache.get(verdict.protocol)
+            actions += self._refuse(tunnel, pending.request, verdict, CieCode.INSUFFICIENT_RESOURCES)
+            return
+        existing = tunnel.cache.at(pending.key[1])
         if existing is not pending.existing or (
             existing is None and not tunnel.cache.room_for(tunnel.name, verdict.nbma)
         ):
             stopped = self._overtaken(pending, existing, now)
             if stopped is not None:
-                return stopped
-        return self._accept(pending, existing, now)
+                actions += stopped
+                return
+        self._accept(pending, existing, now, moved, actions)
 
     def _overtaken(self, pending: Pending, existing: Binding | None, now: float) -> list[Action] | None:
         """Another request was answered while the kernel was asked: judge anew. None: still good."""
@@ -138,48 +207,54 @@ class Server:
         back = self._put_back(tunnel, verdict.protocol)
         return [*back, *self._refuse(tunnel, request, verdict, again.code)]
 
-    def _accept(self, pending: Pending, previous: Binding | None, now: float) -> list[Action]:
+    def _accept(
+        self,
+        pending: Pending,
+        previous: Binding | None,
+        now: float,
+        moved: dict[str, Tunnel],
+        actions: list[Action],
+    ) -> None:
         """Bind, and say so."""
-        tunnel, request, verdict = pending.tunnel, pending.request, pending.verdict
-        here = (tunnel.name, verdict.nbma)
-        registered = previous is not None and not previous.resolved
-        kept = registered and previous is not None and (previous.interface, previous.nbma) == here
+        tunnel, verdict = pending.tunnel, pending.verdict
+        name, nbma = tunnel.name, verdict.nbma
+        created: float | None = None
+        if previous is not None and not previous.resolved:
+            created = previous.created if (previous.interface, previous.nbma) == (name, nbma) else None
+        kept = created is not None
         binding = Binding(
-            interface=tunnel.name,
-            protocol=verdict.protocol,
-            nbma=verdict.nbma,
-            created=previous.created if previous is not None and kept else now,
-            unique=verdict.unique,
-            holding_time_s=verdict.holding_time_s,
-            expires=now + verdict.holding_time_s,
-            request_id=request.request_id,
-            natted=request.source_nbma != verdict.nbma,
-        )
+            name, verdict.protocol, nbma, now if created is None else created,
+            unique=verdict.unique, holding_time_s=verdict.holding_time_s,
+            expires=now + verdict.holding_time_s, request_id=pending.key[3], natted=pending.natted,
+        )  # fmt: skip
         tunnel.cache.bind(binding)
-        facts: dict[str, Any] = {
-            "interface": tunnel.name,
-            "protocol": str(verdict.protocol),
-            "nbma": str(verdict.nbma),
-            "holding_time_s": verdict.holding_time_s,
-            "unique": verdict.unique,
-            "previous_nbma": str(previous.nbma) if previous is not None else None,
-        }
-        # Multicast first: when the client hears Success, the server's hellos are on their way.
-        changes = [] if kept else [*self._moved(previous, tunnel), *tunnel.multicast_actions()]
         if previous is None and pending.existing is not None:
             # It ran out while the kernel was asked, and took the neighbour with it.
-            changes.insert(0, InstallNeighbour(tunnel.name, verdict.protocol, verdict.nbma))
-        reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma)
-        self._refreshes.remember(tunnel.nbma, pending.data, reply.data, binding, facts)
-        purges = [] if kept else self._purger.changed(tunnel.config.network_id, verdict.protocol, now)
-        return [*changes, Notify("peer-registered", facts), reply, *purges]
+            actions.append(InstallNeighbour(name, verdict.protocol, nbma))
+        if not kept:
+            moved[name] = tunnel
+            if previous is not None and previous.interface != name:  # from another tunnel of the domain
+                moved[previous.interface] = self._tunnels[previous.interface]
+                actions.append(RemoveNeighbour(previous.interface, previous.protocol))
+        accepted = registered(actions, name)
+        accepted.facts.append(_facts(binding, previous.nbma if previous is not None else None))
+        accepted.replies.append((self._success(pending, binding), nbma))
+        if not kept:
+            actions += self._purger.changed(tunnel.config.network_id, verdict.protocol, now)
 
-    def _moved(self, previous: Binding | None, to: Tunnel) -> list[Action]:
-        """What to undo on another tunnel of the domain that the client came from."""
-        if previous is None or previous.interface == to.name:
-            return []
-        left = self._tunnels[previous.interface]
-        return [RemoveNeighbour(left.name, previous.protocol), *left.multicast_actions()]
+    def _success(self, pending: Pending, binding: Binding) -> bytes:
+        """The reply to an accepted request; the next one of its form is answered without decoding it."""
+        tunnel, verdict, client = pending.tunnel, pending.verdict, pending.client
+        if client is not None and client.form.server is tunnel.nbma:
+            tunnel.counters[_REGISTRATION_SENT] += 1
+            binding.client = client
+            return client.reply(pending.key[3])
+        request = pending.request
+        reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma).data
+        if tunnel.config.owners is None:
+            forms = self._forms[tunnel.name]
+            binding.client = forms.remember(tunnel, request, verdict, pending.data, reply)
+        return reply
 
     def _put_back(self, tunnel: Tunnel, protocol: IpAddress) -> list[Action]:
         """The kernel took a neighbour that may not stay: restore what the cache says."""
@@ -256,3 +331,15 @@ class Server:
     def _send(self, tunnel: Tunnel, outer: IPv4Address, packet: Packet) -> SendPacket:
         tunnel.counters[counters.sent(packet.type)] += 1
         return SendPacket(tunnel.name, outer, encode(packet))
+
+
+def _facts(binding: Binding, previous: IPv4Address | None) -> Later:
+    """What `peer-registered` tells of a binding, and of the NBMA address that it had before."""
+    return Later(lambda: {
+        "interface": binding.interface,
+        "protocol": str(binding.protocol),
+        "nbma": str(binding.nbma),
+        "holding_time_s": binding.holding_time_s,
+        "unique": binding.unique,
+        "previous_nbma": None if previous is None else str(previous),
+    })  # fmt: skip

@@ -9,10 +9,15 @@ from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, Notify
 from dmvpn_lab.nhrp.cache import Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
-from dmvpn_lab.nhrp.counters import TunnelCounters
+from dmvpn_lab.nhrp.constants import PacketType
+from dmvpn_lab.nhrp.counters import NO_IDENTITY, TunnelCounters, received, sent
+from dmvpn_lab.nhrp.later import Later
 from dmvpn_lab.nhrp.nhc import Registration
 from dmvpn_lab.nhrp.packet import Packet
 
+_RECEIVED, _SENT = received(PacketType.REGISTRATION_REQUEST), sent(PacketType.REGISTRATION_REPLY)
+HOLD_S = 3.0
+"""A registration waits so long for the word that its sender has an SA."""
 HELD_LIMIT = 256
 """Packets that wait for their sender's identity at the most."""
 
@@ -42,6 +47,8 @@ class Tunnel:
     """The static maps are in place."""
     registrations: list[Registration] = field(init=False)
     counters: TunnelCounters = field(default_factory=TunnelCounters)
+    renewals: int = 0
+    """Registrations renewed by the short way, which are not among the counters yet."""
     secured: dict[IPv4Address, str] = field(default_factory=dict)
     """Peers with which there is an IPsec SA: NBMA address -> authenticated IKE identity."""
     held: list[Held] = field(default_factory=list)
@@ -63,10 +70,33 @@ class Tunnel:
         inside = (part for part in kin if protocol in part.config.address.network)
         return next(inside, kin[0] if kin else self)
 
+    def counted(self) -> dict[str, int]:
+        """The counters of the interface, in order."""
+        for part in self.parts:
+            if part.renewals:
+                self.counters[_RECEIVED] += part.renewals
+                self.counters[_SENT] += part.renewals
+                part.renewals = 0
+        return dict(sorted(self.counters.items()))
+
     @property
     def name(self) -> str:
         """Of the interface."""
         return self.config.name
+
+    def hold(self, packet: Packet, nbma: IPv4Address, now: float) -> None:
+        """Keep a registration until IKE says whose it is. It came by an SA: the word is on its way."""
+        fresh = [held for held in self.held if now < held.until]
+        self.counters[NO_IDENTITY] += len(self.held) - len(fresh)
+        if len(fresh) < HELD_LIMIT:
+            fresh.append(Held(packet, nbma, now + HOLD_S))
+        self.held = fresh
+
+    def release(self, peer: IPv4Address, now: float) -> list[Packet]:
+        """What was held of a peer, and is no longer."""
+        ready = [held for held in self.held if held.nbma == peer]
+        self.held = [held for held in self.held if held.nbma != peer]
+        return [held.packet for held in ready if now < held.until]
 
     def may_send_to(self, nbma: IPv4Address) -> bool:
         """Whether a packet to that peer would leave: the tunnel is bare, or there is an SA."""
@@ -84,8 +114,9 @@ class Tunnel:
         """What to do if the multicast set is not what it was. Costs what changed, not the set."""
         static = self.config.map_multicast if self.installed else ()
         added, removed = [], []
+        peers = self.cache.peers(self.name) if self.config.map_multicast_dynamic else ()
         for nbma in (*static, *self.cache.take_moved(self.name)):
-            dynamic = self.config.map_multicast_dynamic and self.cache.is_peer(self.name, nbma)
+            dynamic = nbma in peers
             if nbma in self._multicast:
                 if not dynamic and nbma not in static:
                     self._multicast.discard(nbma)
@@ -95,8 +126,9 @@ class Tunnel:
                 added.append(nbma)
         if not added and not removed:
             return []
-        facts = {"interface": self.name, "added": [str(nbma) for nbma in added],
-                 "removed": [str(nbma) for nbma in removed], "peers": len(self._multicast)}  # fmt: skip
+        count = len(self._multicast)
+        facts = Later(lambda: {"interface": self.name, "added": [str(nbma) for nbma in added],
+                               "removed": [str(nbma) for nbma in removed], "peers": count})  # fmt: skip
         return [
             ChangeMulticastPeers(self.name, tuple(added), tuple(removed)),
             Notify("multicast-changed", facts),

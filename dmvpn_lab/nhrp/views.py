@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from dmvpn_lab.answers import NhrpEntry, NhsEntry
+from dmvpn_lab.answers import MulticastEntry, NhrpEntry, NhsEntry
+from dmvpn_lab.nhrp import multicast
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.nhc import Registration, State
 from dmvpn_lab.nhrp.shortcuts import Shortcut
@@ -58,6 +59,13 @@ def shortcut_entries(
     return [
         shortcut_entry(each, binding, tunnel, now) for each, binding, tunnel in bound if binding is not None
     ]
+
+
+def multicast_entries(tunnels: Iterable[Tunnel]) -> list[MulticastEntry]:
+    """The multicast peers of tunnels; the shell fills in the copies sent."""
+    return [MulticastEntry(interface=tunnel.name, nbma=str(nbma), origin=origin, packets=0)
+            for tunnel in tunnels
+            for nbma, origin in multicast.peers(tunnel.config, tunnel.cache).items()]  # fmt: skip
 
 
 def nhs_entry(registration: Registration, tunnel: Tunnel, now: float) -> NhsEntry:

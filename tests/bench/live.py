@@ -55,7 +55,7 @@ def main() -> int:
 def measure(part: str, *, quick: bool) -> list[Figure]:
     """One part."""
     if part == "registrations":
-        return registrations.measure((200,) if quick else (500, 2000), 500 if quick else 2000)
+        return registrations.measure((200,) if quick else (500, 2000, 5000), 500 if quick else 2000)
     if part == "address-change":
         return readdress.measure(2 if quick else 5)
     if part == "adjacency":

@@ -177,8 +177,8 @@ class Router:
             self.saved.pop(protocol, None)
             if binding is not None:
                 self.saved[protocol] = binding
-        for _, binding in changes.renewed:
-            self.saved[binding.protocol] = binding
+        for _, renewed in changes.renewed:
+            self.saved |= {binding.protocol: binding for binding in renewed}
         self._arm()
         self.check(actions)
 

@@ -85,10 +85,10 @@ def test_a_change_of_a_tunnel_that_is_not_there_fails_without_asking_and_the_oth
     asked = queue(kernel)
     asked.put(None, InstallNeighbour("tunnel1", A, NBMA, 1))
     asked.put(port(), InstallNeighbour("tunnel0", B, NBMA, 2))
-    assert [error for _change, error in asked.flush()] == [
-        "the tunnel is not there",
-        "No buffer space available",
-    ]
+    assert {change.interface: error for change, error in asked.flush()} == {
+        "tunnel1": "the tunnel is not there",
+        "tunnel0": "No buffer space available",
+    }
     assert [len(call) for call in kernel.calls] == [1]
 
 

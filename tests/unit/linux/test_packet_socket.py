@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import select
 import socket
+import struct
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 import pytest
 
-from dmvpn_lab.linux.nhrp_socket import BATCH, ETH_P_NHRP, NhrpSocket
-from dmvpn_lab.linux.packet_socket import nbma_from, open_packet_socket, send_packet
+from dmvpn_lab.linux.nhrp_socket import BATCH, ETH_P_NHRP, FEW, NhrpSocket
+from dmvpn_lab.linux.packet_socket import open_packet_socket, send_packet
 from tests.live.namespaces import Netns
 
 pytestmark = pytest.mark.root
+TUNSETIFF, IFF_TUN = 0x400454CA, 0x0001
+TUN_NHRP = struct.pack("!HH", 0, ETH_P_NHRP)
+"""What a TUN device writes before an NHRP packet."""
 BROADCAST = b"\xff" * 6
 
 
-def test_the_outer_address_is_read_where_there_is_one() -> None:
-    assert nbma_from(bytes([172, 16, 1, 1])) == IPv4Address("172.16.1.1")
-    assert nbma_from(b"") is None
-    assert nbma_from(bytes(6)) is None
+@pytest.fixture
+def tun() -> Iterator[tuple[Netns, int]]:
+    """A link whose packets the test reads: it has no link-layer addresses, as point-to-point GRE."""
+    netns = Netns()
+    netns.sysctl("net.ipv6.conf.default.disable_ipv6", "1")  # it would send its own
+    with netns.entered():
+        wire = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(wire, TUNSETIFF, struct.pack("16sH22x", b"tun0", IFF_TUN))
+    netns.up("tun0")
+    yield netns, wire
+    os.close(wire)
+    netns.close()
 
 
 def test_packets_of_the_protocol_arrive_and_of_no_other(pair: tuple[Netns, Netns]) -> None:
@@ -55,6 +70,35 @@ def test_a_burst_is_read_in_portions_and_nothing_of_it_is_lost(pair: tuple[Netns
         found += [data[:2] for data, _nbma in portion]
     assert found == burst
     sender.close()
+    nhrp.close()
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, BATCH, 2 * BATCH + 3])
+def test_packets_leave_in_their_order_however_many_go_at_once(tun: tuple[Netns, int], count: int) -> None:
+    netns, wire = tun
+    with netns.entered():
+        nhrp = NhrpSocket("tun0")
+    burst = [bytes([number % 256]) * (1 + 7 * number) for number in range(count)]
+    assert nhrp.send([(each, IPv4Address("172.16.1.1")) for each in burst]) == 0
+    assert [os.read(wire, 65536) for _ in burst] == [TUN_NHRP + each for each in burst]
+    nhrp.close()
+
+
+@pytest.mark.parametrize("count", [1, BATCH + 1])
+def test_packets_that_the_kernel_does_not_take_are_counted_and_the_others_leave(
+    tun: tuple[Netns, int], count: int
+) -> None:
+    netns, wire = tun
+    with netns.entered():
+        nhrp = NhrpSocket("tun0")
+    to, wide = IPv4Address("172.16.1.1"), bytes(4000)
+    good = [(bytes([number]), to) for number in range(count)]
+    assert nhrp.send([(wide, to), *good, (wide, to)]) == 2
+    assert [os.read(wire, 65536) for _ in good] == [TUN_NHRP + each for each, _ in good]
+    netns.down("tun0")
+    assert nhrp.send(good) == count
+    netns.up("tun0")
+    assert nhrp.send(good) == 0
     nhrp.close()
 
 

@@ -30,7 +30,7 @@ def events(actions: list[Action]) -> list[str]:
 def facts(actions: list[Action], name: str) -> dict[str, Any]:
     """What the only event of that name says."""
     (found,) = [a.facts for a in actions if isinstance(a, Notify) and a.name == name]
-    return found
+    return dict(found)
 
 
 def neighbours(actions: list[Action]) -> list[tuple[IpAddress, IPv4Address]]:

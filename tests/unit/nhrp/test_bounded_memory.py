@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from dmvpn_lab.nhrp import agent as agent_module
-from dmvpn_lab.nhrp import askers, behind, cache, refresh, resolver, server, shortcuts, transit
+from dmvpn_lab.nhrp import askers, behind, cache, form, resolver, server, shortcuts, transit
 from dmvpn_lab.nhrp.actions import Action, FindRoute, InstallNeighbour
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cie import Cie
@@ -39,7 +39,7 @@ Flood = Callable[[Agent, int, float], list[Action]]
 def flooded(monkeypatch: pytest.MonkeyPatch) -> Agent:
     """A router in every role at once, whose limits are small."""
     for module, name in ((askers, "ASKERS_LIMIT"), (askers, "TOTAL_LIMIT"), (behind, "LIMIT"),
-                         (cache, "PEER_LIMIT"), (refresh, "CACHE_LIMIT"), (resolver, "QUESTION_LIMIT"),
+                         (cache, "PEER_LIMIT"), (form, "LIMIT"), (resolver, "QUESTION_LIMIT"),
                          (server, "PENDING_LIMIT"), (shortcuts, "LIMIT"), (transit, "LOOKS_LIMIT"),
                          (transit, "INDICATIONS_LIMIT")):  # fmt: skip
         assert getattr(module, name) > LIMIT
@@ -63,6 +63,11 @@ def registrations(made: Agent, number: int, now: float) -> list[Action]:
 
 def registrations_of_one(made: Agent, number: int, now: float) -> list[Action]:
     return receive(made, request(STATION + number, SPOKE_NBMA), SPOKE_NBMA, now)
+
+
+def registrations_in_many_forms(made: Agent, number: int, now: float) -> list[Action]:
+    entry = Cie(prefix_length=32, mtu=number, holding_time_s=300)
+    return receive(made, request(STATION, SPOKE_NBMA, cie=entry, request_id=number), SPOKE_NBMA, now)
 
 
 def questions_for_a_lan(made: Agent, number: int, now: float) -> list[Action]:
@@ -135,8 +140,8 @@ def send(made: Agent, flood: Flood, numbers: range) -> int:
 
 @pytest.mark.parametrize(
     "flood",
-    [registrations, registrations_of_one, questions_for_a_lan, questions_for_the_router, answers, purges,
-     indications, errors, forwarded_packets, missing_neighbours],
+    [registrations, registrations_of_one, registrations_in_many_forms, questions_for_a_lan,
+     questions_for_the_router, answers, purges, indications, errors, forwarded_packets, missing_neighbours],
 )  # fmt: skip
 def test_a_flood_in_four_times_as_many_names_takes_no_more_memory(flooded: Agent, flood: Flood) -> None:
     tracemalloc.start()

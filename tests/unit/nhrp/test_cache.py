@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from dmvpn_lab.nhrp.cache import Binding, Cache
@@ -90,27 +91,27 @@ def test_a_cache_is_full_at_its_limit() -> None:
 
 
 def test_a_renewal_is_told_apart_from_a_change_and_moves_no_peer() -> None:
-    cache = Cache()
-    cache.bind(dynamic(SPOKE, 10.0))
+    cache, bound = Cache(), dynamic(SPOKE, 10.0)
+    cache.bind(bound)
     cache.bind(dynamic(OTHER, 10.0, OTHER_NBMA))
     assert (cache.take_renewed(), len(cache.take_changed())) == ([], 2)
     assert cache.take_moved(TUNNEL) == [SPOKE_NBMA, OTHER_NBMA]
-    later = dynamic(SPOKE, 20.0)
-    cache.renew(dynamic(SPOKE, 15.0))
-    cache.renew(later)
-    assert cache.get(SPOKE) is later
-    assert (cache.take_renewed(), cache.take_changed(), cache.take_moved(TUNNEL)) == ([later], [], [])
+    cache.renew(bound, 15.0, 6)
+    cache.renew(bound, 20.0, 7)
+    assert cache.get(SPOKE) == replace(dynamic(SPOKE, 20.0), request_id=7)
+    assert (cache.take_renewed(), cache.take_changed(), cache.take_moved(TUNNEL)) == ([bound], [], [])
     assert [binding.protocol for binding in cache.expire(10.0)] == [OTHER]
     assert cache.take_renewed() == []
 
 
 def test_what_was_renewed_and_then_changed_or_went_is_told_as_a_change() -> None:
     cache = Cache()
-    for protocol in (SPOKE, OTHER):
-        cache.bind(dynamic(protocol, 10.0))
+    bound = [dynamic(protocol, 10.0) for protocol in (SPOKE, OTHER)]
+    for each in bound:
+        cache.bind(each)
     cache.take_changed()
-    for protocol in (SPOKE, OTHER):
-        cache.renew(dynamic(protocol, 20.0))
+    for each in bound:
+        cache.renew(each, 20.0, 7)
     moved = dynamic(SPOKE, 30.0, OTHER_NBMA)
     cache.bind(moved)
     cache.remove(OTHER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Interface, IPv6Network, ip_address
 
@@ -14,7 +15,7 @@ from dmvpn_lab.nhrp.cie import Cie
 from dmvpn_lab.nhrp.constants import PROTOCOL_IPV4, PROTOCOL_IPV6, CieCode, ErrorCode, PacketType
 from dmvpn_lab.nhrp.packet import encode
 from dmvpn_lab.nhrp.route import Route
-from dmvpn_lab.nhrp.saved import Saved, binding_of, record_of
+from dmvpn_lab.nhrp.saved import Saved, bind_lines, bindings_of
 from tests.unit.nhrp.builders import agent, carry_out, deliver, hub_config, request, summed
 from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 from tests.unit.nhrp.dual import (
@@ -211,7 +212,8 @@ def test_the_bindings_of_both_families_outlive_the_agent() -> None:
     changes = hub.take_changes()
     following = agent(hub_config(overlays=overlays(HUB_6, HUB_LINK, server=True)))
 
-    kept = tuple(binding_of(record_of(*each)) for each in changes.bindings if each[2] is not None)
+    lines = bind_lines((domain, bound) for domain, _, bound in changes.bindings if bound is not None)
+    kept = tuple(bound for line in lines for bound in bindings_of(json.loads(line)))
     following.restore(Saved(changes.last_id, kept), 2.0)
     assert bindings(following) == bindings(hub)
 

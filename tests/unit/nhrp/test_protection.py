@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dmvpn_lab.nhrp.actions import Action, InstallNeighbour, Protect
-from dmvpn_lab.nhrp.agent import HOLD_S, Agent
+from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet, encode
+from dmvpn_lab.nhrp.tunnel import HOLD_S
 from tests.unit.nhrp.builders import agent, carry_out, hub_config, request, spoke_config
 from tests.unit.nhrp.deck import HUB, HUB_NBMA, OTHER, SPOKE, SPOKE_NBMA, TUNNEL
 from tests.unit.nhrp.seen import bindings, events, facts, packets, reply

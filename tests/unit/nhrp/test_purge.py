@@ -80,6 +80,6 @@ def test_a_binding_that_runs_out_while_its_renewal_waits_gets_its_neighbour_back
     token, _ = ask(made, request(request_id=6, hop_count=254), now=300.9)
     assert made.tick(301.0)[0] == RemoveNeighbour(TUNNEL, SPOKE)
     done = made.installed(token, True, 301.1)
-    assert done[0] == InstallNeighbour(TUNNEL, SPOKE, SPOKE_NBMA)
+    assert InstallNeighbour(TUNNEL, SPOKE, SPOKE_NBMA) in done[: -len(packets(done))]
     assert multicast_changes(done) == [({SPOKE_NBMA}, set())]
     assert bindings(made, 301.1) == BOUND

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 import pytest
 
 from dmvpn_lab.nhrp.agent import Agent
 from dmvpn_lab.nhrp.cache import Binding
-from dmvpn_lab.nhrp.saved import NOTHING, Saved, binding_of, record_of
+from dmvpn_lab.nhrp.saved import NOTHING, Saved, bind_lines, bindings_of, renew_lines, renewals_of
 from tests.unit.nhrp.builders import agent, deliver, hub, hub_config, purge, request, spoke_config
 from tests.unit.nhrp.deck import BOUND, HUB, HUB_NBMA, OTHER, OTHER_NBMA, SPOKE, SPOKE_NBMA, TUNNEL
 from tests.unit.nhrp.seen import bindings, events, facts, multicast_changes, reply
@@ -24,7 +25,29 @@ def restored(*saved: Binding, last_id: int | None = None, **changes: object) -> 
 
 
 def test_a_binding_survives_as_record_and_back() -> None:
-    assert binding_of(record_of(1, SPOKE, VALID)) == VALID
+    (line,) = bind_lines([(1, VALID)])
+    assert bindings_of(json.loads(line)) == [VALID]
+
+
+def test_bindings_that_were_made_together_share_a_record_and_others_have_their_own() -> None:
+    unlike = [replace(VALID, unique=False), replace(VALID, resolved=True), replace(VALID, natted=True),
+              replace(VALID, expires=300.0), replace(VALID, created=1.0), replace(VALID, interface='a"b'),
+              replace(VALID, protocol=IPv6Address("2001:db8::1"))]  # fmt: skip
+    alike = replace(VALID, protocol=OTHER, nbma=OTHER_NBMA, request_id=77)
+    records = [json.loads(line) for line in bind_lines((1, each) for each in (VALID, *unlike, alike))]
+    assert len(records) == 1 + len(unlike)
+    assert [bindings_of(record) for record in records] == [[VALID, alike], *([each] for each in unlike)]
+
+
+def test_renewals_that_end_together_share_a_record_and_each_keeps_its_id() -> None:
+    late = replace(VALID, protocol=OTHER, request_id=9)
+    other = replace(VALID, expires=400.0, request_id=10)
+    lines = renew_lines([(1, [VALID, late, other]), (2, [late])])
+    assert sorted(renewals_of(json.loads(line)) for line in lines) == [
+        [((1, SPOKE.packed), 301.5, 5), ((1, OTHER.packed), 301.5, 9)],
+        [((1, SPOKE.packed), 400.0, 10)],
+        [((2, OTHER.packed), 301.5, 9)],
+    ]
 
 
 def test_a_binding_is_taken_over_with_the_rest_of_its_holding_time() -> None:

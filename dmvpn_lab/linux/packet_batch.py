@@ -1,0 +1,136 @@
+"""Many packets of a packet socket in one system call (recvmmsg(2), sendmmsg(2)), by way of libc.
+
+Python's own calls take one packet each, and for each one an ioctl that turns the link's index into
+its name. What the kernel reads and writes is laid out once:
+
+    headers   struct mmsghdr a packet, each with a pointer to its vector, its name and no control data
+    vectors   struct iovec a packet: where in the room its octets are, and how many
+    names     struct sockaddr_ll a packet: the link, the protocol, the link-layer address
+    room      the octets
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import socket
+import struct
+from array import array
+from collections.abc import Sequence
+
+_MMSGHDR = struct.Struct("@PIPNPNi0PI0P")
+_IOVEC = struct.Struct("@PN")
+_SOCKADDR_LL = struct.Struct("=HHiHBB8s")
+_LENGTH = struct.Struct(f"{_MMSGHDR.size - 8}xI4x")
+"""Of a header: the length of what came."""
+_LONGEST_NAME = 48
+"""Octets between two names that the kernel fills in: a link-layer address has 32 at the most."""
+_ADDRESS = struct.Struct(f"11xB4s{_LONGEST_NAME - 16}x")
+"""Of a name: the length of the link-layer address, and its first four octets."""
+_SLOT = 1 << 16
+"""Octets of the room for a packet; what is not touched takes no memory."""
+_NOTHING = (errno.EAGAIN, errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
+"""No packet is there; the last three are said once, when the link goes down."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class _Frame:
+    """The memory that headers point to."""
+
+    def __init__(self, count: int, name_length: int) -> None:
+        self.count = count
+        self.room = mmap.mmap(-1, count * _SLOT)
+        self.vectors = bytearray(count * _IOVEC.size)
+        self.names = bytearray(count * name_length)
+        self.headers = bytearray(count * _MMSGHDR.size)
+        self.base = _address_of(self.room)
+        names, vectors = _address_of(self.names), _address_of(self.vectors)
+        for i in range(count):
+            _IOVEC.pack_into(self.vectors, i * _IOVEC.size, self.base + i * _SLOT, _SLOT)
+            header = (names + i * name_length, _SOCKADDR_LL.size, vectors + i * _IOVEC.size, 1, 0, 0, 0, 0)
+            _MMSGHDR.pack_into(self.headers, i * _MMSGHDR.size, *header)
+        self.at = _address_of(self.headers)
+        self.pointer = ctypes.c_void_p(self.at)
+
+
+class Inbox:
+    """Takes what has come to a socket."""
+
+    def __init__(self, sock: socket.socket, count: int) -> None:
+        self._file, self._frame = sock.fileno(), _Frame(count, _LONGEST_NAME)
+        self._slots = range(0, count * _SLOT, _SLOT)
+
+    def take(self) -> list[tuple[bytes, bytes]]:
+        """The packets that are there, each with the four octets of its sender's link-layer address.
+
+        As many as there is room for, and none when there is none. The address is empty on a link
+        whose addresses have not four octets. Raises OSError.
+        """
+        frame = self._frame
+        found = _LIBC.recvmmsg(self._file, frame.pointer, frame.count, socket.MSG_DONTWAIT, None)
+        if found < 0:
+            number = ctypes.get_errno()
+            if number in _NOTHING:
+                return []
+            raise OSError(number, os.strerror(number))
+        room = frame.room
+        lengths = _LENGTH.iter_unpack(memoryview(frame.headers)[: found * _MMSGHDR.size])
+        names = _ADDRESS.iter_unpack(memoryview(frame.names)[: found * _LONGEST_NAME])
+        return [
+            (room[at : at + length], address if size == 4 else b"")
+            for at, (length,), (size, address) in zip(self._slots, lengths, names, strict=False)
+        ]
+
+
+class Outbox:
+    """Sends out of one link, with one protocol."""
+
+    def __init__(self, sock: socket.socket, index: int, protocol: int, count: int) -> None:
+        self._file, self._frame = sock.fileno(), _Frame(count, _SOCKADDR_LL.size)
+        name = _SOCKADDR_LL.pack(socket.AF_PACKET, socket.htons(protocol), index, 0, 0, 4, bytes(8))
+        self._frame.names[:] = name * count
+        self._between = name[16:] + name[:12]
+        """What stands between two link-layer addresses."""
+
+    def send(self, packets: Sequence[bytes], addresses: Sequence[bytes]) -> int:
+        """Send packets, each to four octets of link-layer address. Returns how many were not taken."""
+        count = self._frame.count
+        starts = range(0, len(packets), count)
+        return sum(self._send(packets[i : i + count], addresses[i : i + count]) for i in starts)
+
+    def _send(self, packets: Sequence[bytes], addresses: Sequence[bytes]) -> int:
+        frame, vectors, at = self._frame, array("Q"), self._frame.base
+        for data in packets:
+            vectors.append(at)
+            vectors.append(len(data))
+            at += len(data)
+        frame.room[: at - frame.base] = b"".join(packets)
+        frame.vectors[: len(packets) * _IOVEC.size] = vectors.tobytes()
+        names = self._between.join(addresses)
+        frame.names[12 : 12 + len(names)] = names
+        return self._push(len(packets))
+
+    def _push(self, count: int) -> int:
+        """Have the kernel take what is laid out; it stops at each packet that it does not take.
+
+        A socket that was bound while the link was down, or lived through that, holds one ENETDOWN
+        for the next call, be the link up by now or not: hence the second try.
+        """
+        done = failed = 0
+        tried_again = False
+        while done < count:
+            header = ctypes.c_void_p(self._frame.at + done * _MMSGHDR.size)
+            sent = _LIBC.sendmmsg(self._file, header, count - done, 0)
+            if sent >= 0:
+                done += sent
+            elif ctypes.get_errno() == errno.ENETDOWN and not tried_again:
+                tried_again = True
+            else:
+                done, failed = done + 1, failed + 1
+        return failed
+
+
+def _address_of(memory: bytearray | mmap.mmap) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
