@@ -16,6 +16,8 @@ SPOKE_A = ["10.0.0.11", "2001:db8::11", "fe80::11"]
 SPOKE_B = ["10.0.0.12", "2001:db8::12", "fe80::12"]
 FAR = "2001:db8:102::2"
 PHASE_3 = ("    unique: false\n", "    unique: false\n    phase: 3\n")
+BGP = "    routing: {protocol: bgp}\n"
+PHASE_2 = (BGP, "    phase: 2\n    routing: {protocol: bgp, next-hop-self: false}\n")
 IPSEC = ("{protocol: bgp}\n", "{protocol: bgp}\n    ipsec: {authentication: certificates}\n")
 
 
@@ -95,6 +97,21 @@ def test_a_killed_agent_of_the_hub_loses_no_ipv6_packet_and_no_neighbour(lab: Li
     assert "30 received, 0% packet loss" in lab.must("hub", "sh", "-c", kill)
     assert {e["protocol"] for e in lab.show("hub", "nhrp")} == {*SPOKE_A, *SPOKE_B}
     assert neighbours(lab, "hub") == before
+
+
+@pytest.mark.long
+def test_in_phase_2_the_next_hop_of_ipv6_is_resolved_and_packets_go_directly(
+    dmvpn_labs: Labs, tmp_path: Path
+) -> None:
+    path = labs.topology(tmp_path, "ipv6", "test-ipv6-2", PHASE_2)
+    with dmvpn_labs.running(str(path)) as made:
+        results = made.verify()
+        found = {r.name for r in results if "2001:db8" in r.expected}
+        assert found >= {"resolution", "shortcut", "reachability"}
+        said = made.must("host-1", "ping", "-n", "-c", "30", "-i", "0.2", "-W", "3", FAR)
+        assert "30 received, 0% packet loss" in said, said
+        entries = [e for e in made.show("spoke-a", "nhrp") if "resolved" in e["flags"]]
+        assert {e["nbma"] for e in entries if ":" in e["protocol"]} == {"172.16.2.1"}
 
 
 @pytest.mark.long
