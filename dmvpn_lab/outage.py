@@ -17,7 +17,7 @@ from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.checks.encryption import shared
 from dmvpn_lab.checks.registration import registered
 from dmvpn_lab.errors import LabError
-from dmvpn_lab.faults.moment import Moment
+from dmvpn_lab.faults.moment import Moment, protected
 from dmvpn_lab.running import Event, RunningLab, Watch
 from dmvpn_lab.spec.plan_types import NodePlan, TunnelPlan
 
@@ -104,7 +104,13 @@ def affected(lab: RunningLab, node: str, *, protected: bool = True) -> list[Pair
 
 
 async def measure(lab: RunningLab, watch: Watch, fault: Moment, node: str, way: str) -> list[Outage]:
-    """Do a fault under traffic and follow each pair to the end. Raises LabError."""
+    """Do a fault under traffic and follow each pair to the end.
+
+    Raises UsageError for a node to which it cannot be done, and LabError.
+    """
+    lab.router(node)
+    if fault.needs_ipsec:
+        protected(lab, node)
     pairs = affected(lab, node, protected=fault.needs_ipsec)
     if not pairs:
         raise LabError(f"{node} shares no {'SA' if fault.needs_ipsec else 'cloud'} with anybody")

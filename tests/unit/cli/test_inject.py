@@ -109,3 +109,20 @@ def test_all_are_undone_at_once(run: Run, deck: Plan, recorder: Recorder) -> Non
     undone = [line.partition("undone: ")[2] for line in said.err.splitlines() if "undone: " in line]
     assert undone == ["spoke-a 172.16.1.2/24 -> 172.16.1.99/24", "spoke-a 172.16.1.1/24 -> 172.16.1.2/24"]
     assert json.loads(run("inject", "list", "--json").out)["in_force"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("agent-kill", "host-1"), "host-1 is no router"),
+        (("expire", "isp"), "isp is no router"),
+        (("sa-delete", "spoke-a"), "spoke-a's tunnels have no IPsec"),
+    ],
+)
+def test_a_node_to_which_it_cannot_be_done_is_a_mistake_in_the_command(
+    run: Run, deck: Plan, recorder: Recorder, words: tuple[str, ...], told: str
+) -> None:
+    with agents(deck, recorder):
+        said = run("inject", *words)
+    assert (said.code, said.err.splitlines()[0]) == (2, f"dmvpn-lab: {told}")
+    assert "what to do" in said.err
