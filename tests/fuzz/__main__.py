@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 SAY_EVERY = 250_000
-TARGETS = ("decode", "agent", "eigrp-decode", "eigrp-speaker", "cdp-decode", "odr-hub")
+TARGETS = ("decode", "agent", "transit", "spoke", "eigrp-decode", "eigrp-speaker", "cdp-decode", "odr-hub")
 """Not taken from `targets`: what that imports must be instrumented first."""
 PACKAGES = ["dmvpn_lab.nhrp", "dmvpn_lab.eigrp", "dmvpn_lab.odr"]
 

@@ -19,7 +19,7 @@ from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.extensions import Extension
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
-from tests.fuzz import routing
+from tests.fuzz import routing, stations
 from tests.vectors import cisco
 
 Target = Callable[[bytes], None]
@@ -85,7 +85,9 @@ class Refused:
         return [(b.protocol, b.nbma) for cache in self._hub.domains.values() for b in cache]
 
 
-TARGETS: dict[str, Callable[[], Target]] = {"decode": lambda: decoded, "agent": Refused}
+TARGETS: dict[str, Callable[[], Target]] = {
+    "decode": lambda: decoded, "agent": Refused, "transit": stations.Transit, "spoke": stations.Spoke,
+}  # fmt: skip
 
 
 def repaired(data: bytes) -> bytes:
@@ -114,6 +116,7 @@ def _seeds() -> tuple[bytes, ...]:
 
 
 SEEDS = _seeds()
+OWN_SEEDS = {"transit": stations.TRANSIT_SEEDS, "spoke": stations.SPOKE_SEEDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class Subject:
 def subject(name: str) -> Subject:
     """By its name on the command line."""
     if name in TARGETS:
-        return Subject(TARGETS[name], SEEDS, repaired)
+        return Subject(TARGETS[name], OWN_SEEDS.get(name, SEEDS), repaired)
     return ROUTING[name]
 
 

@@ -10,10 +10,13 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from dmvpn_lab.errors import DecodeError
+from dmvpn_lab.nhrp import nhs, server
 from dmvpn_lab.nhrp import packet as packets
-from dmvpn_lab.nhrp import server
-from dmvpn_lab.nhrp.config import CACHE_LIMIT
+from dmvpn_lab.nhrp.actions import Action
+from dmvpn_lab.nhrp.cache import Binding
+from dmvpn_lab.nhrp.config import CACHE_LIMIT, TunnelConfig
 from dmvpn_lab.nhrp.packet import encode
+from dmvpn_lab.nhrp.shortcuts import Shortcut, Shortcuts
 from tests.fuzz import targets
 from tests.fuzz.__main__ import mutate
 from tests.unit.nhrp.builders import carry_out, hub, request
@@ -74,6 +77,25 @@ def test_state_that_a_refused_packet_leaves_is_found(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(server.Server, "_refuse", forgetful)
     with pytest.raises(AssertionError):
         mutate("agent", 50_000, seed=1)
+
+
+def test_what_a_spoke_may_take_of_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trusting(binding: Binding, request: packets.Packet, outer: IPv4Address, config: TunnelConfig) -> bool:
+        return mind(binding, request, binding.nbma, config)
+
+    mind = nhs.is_purged
+    monkeypatch.setattr(nhs, "is_purged", trusting)
+    with pytest.raises(AssertionError):
+        mutate("transit", 50_000, seed=1)
+
+
+def test_the_end_of_a_shortcut_is_reached_at_a_spoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(self: Shortcuts, shortcut: Shortcut, reason: str) -> list[Action]:
+        raise KeyError(reason)
+
+    monkeypatch.setattr(Shortcuts, "remove", careless)
+    with pytest.raises(KeyError):
+        mutate("spoke", 50_000, seed=1)
 
 
 def test_a_flood_of_distinct_registrations_stops_at_the_limit_and_is_told_so() -> None:
