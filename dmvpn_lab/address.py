@@ -23,7 +23,7 @@ class PeerAddress(IPv4Address):
 
     def __init__(self, octets: bytes) -> None:
         super().__init__(int.from_bytes(octets, "big"))
-        self._hash = super().__hash__()
+        self._hash = IPv4Address.__hash__(self)
         self.packed = octets  # type: ignore[misc]
 
     def __hash__(self) -> int:

@@ -12,6 +12,7 @@ import errno
 import socket
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from dmvpn_lab.address import IpAddress
@@ -29,11 +30,10 @@ NTF_EXT_LEARNED = 0x10
 ALL_SYSTEMS = IPv4Address("224.0.0.1")
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
-_MAPPING = struct.Struct(NDMSG.format + "HH4sHH4s")
-_MAPPING_IPV6 = struct.Struct(NDMSG.format + "HH16sHH4s")
-"""NDMSG, and the two attributes of a mapping."""
-_NEWNEIGH, _INET, _INET6 = int(Kind.NEWNEIGH), int(socket.AF_INET), int(socket.AF_INET6)
-"""Plain numbers: a hub uses them a thousand times a second."""
+_BETWEEN = struct.pack("=HH", 8, NDA_LLADDR)
+"""What stands between the two addresses of a mapping."""
+_NEWNEIGH = int(Kind.NEWNEIGH)
+"""A plain number: a hub uses it a thousand times a second."""
 
 _NDTMSG = struct.Struct("=Bxxx")
 NDTA_NAME = 1
@@ -91,9 +91,14 @@ def put_used_neighbour(index: int, protocol: IpAddress, nbma: IPv4Address) -> Re
 
 
 def _mapping(index: int, protocol: bytes, nbma: bytes, state: int) -> bytes:
-    form, family = (_MAPPING, _INET) if len(protocol) == 4 else (_MAPPING_IPV6, _INET6)
-    length = 4 + len(protocol)
-    return form.pack(family, index, state, NTF_EXT_LEARNED, 0, length, NDA_DST, protocol, 8, NDA_LLADDR, nbma)
+    return b"".join((_before(index, len(protocol), state), protocol, _BETWEEN, nbma))
+
+
+@lru_cache(maxsize=256)
+def _before(index: int, length: int, state: int) -> bytes:
+    """What stands before the protocol address of a mapping: the same for all of a link."""
+    family = socket.AF_INET if length == 4 else socket.AF_INET6
+    return NDMSG.pack(family, index, state, NTF_EXT_LEARNED, 0) + struct.pack("=HH", 4 + length, NDA_DST)
 
 
 def put_broadcast(index: int, subnet: IPv4Network) -> list[Request]:

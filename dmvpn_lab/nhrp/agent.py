@@ -240,7 +240,7 @@ class Agent:
         tunnel, actions = self.tunnels[interface], list[Action]()
         for data, nbma in packets:
             outer = nbma or tunnel.config.destination
-            if outer is not None and not self._server.renew(tunnel, data, outer, now, actions):
+            if outer is not None and not self._server.of_form(tunnel, data, outer, now, actions):
                 actions += self._handle(tunnel, data, outer, now)
         return actions
 
@@ -249,10 +249,7 @@ class Agent:
         return apart(self.receive_all(interface, [(data, nbma)], now))
 
     def _handle(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float) -> list[Action]:
-        """A packet that is no plain renewal."""
-        asked = self._server.of_form(tunnel, data, outer)
-        if asked is not None:
-            return asked
+        """A packet that is no registration of a known form."""
         packet = acceptance.decoded(tunnel, data)
         if packet is None:
             return []

@@ -75,18 +75,20 @@ class Server:
         self._token = 0
         self._forms = {name: Forms() for name in tunnels}
 
-    def renew(
+    def of_form(
         self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float, actions: list[Action]
     ) -> bool:
-        """Renew a binding by a request of the form that made it, and add what to do.
+        """Handle a request of a form that was accepted before, and add what to do.
 
-        False: it is no such request, and has to go a longer way.
+        False: it is no such request, and has to go the long way.
         """
         if len(data) < SHORTEST:
             return False
         binding = tunnel.cache.at(data[32:36] if data[20] == 4 else data[32:48])
-        client = None if binding is None else binding.client
-        if binding is None or client is None or self._pending or binding.ended(now):
+        if binding is None:
+            return self._ask(tunnel, data, outer, actions)
+        client = binding.client
+        if client is None or self._pending or binding.ended(now):
             return False
         form, number = client.form, client.request_id(data)
         here = form.part.nbma is form.server and form.part.parts is tunnel.parts
@@ -103,37 +105,35 @@ class Server:
         renewed.replies.append((client.reply(number), outer))
         return True
 
-    def of_form(self, tunnel: Tunnel, data: bytes, outer: IPv4Address) -> list[Action] | None:
-        """Have the kernel take a new neighbour, if the request is of a form that was accepted before.
-
-        None: it is not, or not all that a first registration is judged by allows it.
-        """
+    def _ask(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, actions: list[Action]) -> bool:
+        """Have the kernel take a new neighbour, if all that a first registration is judged by allows it."""
         if tunnel.config.owners is not None:
-            return None
+            return False
         client = self._forms[tunnel.config.name].client(tunnel.nbma, data, outer)
         request_id = None if client is None else client.request_id(data)
-        if client is None or request_id is None or tunnel.cache.at(client.octets[4:]) is not None:
-            return None
+        if client is None or request_id is None:
+            return False
         form, octets = client.form, client.octets[4:]
         (first, last, own), name = form.numbers, tunnel.config.name
         number = client.words & (_IPV4 if len(octets) == 4 else _IPV6)
         allowed = first <= number <= last and number != own and tunnel.cache.room_for(name, outer)
         key = (name, octets, outer.packed, request_id)
         if not allowed or key in self._asking or len(self._pending) >= PENDING_LIMIT:
-            return None
+            return False
         tunnel.counters[_REGISTRATION_RECEIVED] += 1
         if form.natted:
             tunnel.counters[counters.NBMA_MISMATCH] += 1
         protocol = IPv4Address(number) if len(octets) == 4 else IPv6Address(number)
         verdict = Verdict(protocol, outer, form.holding_time_s, form.unique, CieCode.SUCCESS)
-        return self._wait(Pending(form.part, verdict, None, key, data, form.natted, client=client))
+        actions += self._wait(Pending(form.part, verdict, None, key, data, form.natted, client=client))
+        return True
 
     def _wait(self, pending: Pending) -> list[Action]:
         self._asking.add(pending.key)
         self._token += 1
         self._pending[self._token] = pending
         verdict = pending.verdict
-        return [InstallNeighbour(pending.tunnel.name, verdict.protocol, verdict.nbma, self._token)]
+        return [InstallNeighbour(pending.tunnel.config.name, verdict.protocol, verdict.nbma, self._token)]
 
     def registration(
         self, tunnel: Tunnel, request: Packet, outer: IPv4Address, now: float, data: bytes = b""
@@ -187,7 +187,7 @@ class Server:
             return
         existing = tunnel.cache.at(pending.key[1])
         if existing is not pending.existing or (
-            existing is None and not tunnel.cache.room_for(tunnel.name, verdict.nbma)
+            existing is None and not tunnel.cache.room_for(tunnel.config.name, verdict.nbma)
         ):
             stopped = self._overtaken(pending, existing, now)
             if stopped is not None:
@@ -217,7 +217,7 @@ class Server:
     ) -> None:
         """Bind, and say so."""
         tunnel, verdict = pending.tunnel, pending.verdict
-        name, nbma = tunnel.name, verdict.nbma
+        name, nbma = tunnel.config.name, verdict.nbma
         created: float | None = None
         if previous is not None and not previous.resolved:
             created = previous.created if (previous.interface, previous.nbma) == (name, nbma) else None

@@ -212,7 +212,8 @@ def _agent(station: Station) -> str:
     if not station.is_hub:
         more = {"nhs": [server], "map": [{"protocol": server, "nbma": str(hub)}]}
     tunnels = [tunnel(str(station.protocol), holding_time_s=registration.HOLDING_TIME_S, **more)]
-    return json.dumps({"version": 1, "control": "/run/dmvpn-lab/agent.sock", "tunnels": tunnels})
+    return json.dumps({"version": 1, "control": "/run/dmvpn-lab/agent.sock",
+                       "state": "/run/dmvpn-lab/agent.state", "tunnels": tunnels})  # fmt: skip
 
 
 def _nhrpd(station: Station) -> str:
