@@ -24,7 +24,13 @@ from dmvpn_lab.container import engine, image
 from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.errors import HostError, LabError, UsageError, first_error
 from dmvpn_lab.render import node as render_node
-from dmvpn_lab.render.containerlab import BACKEND_LABEL, LAB_LABEL, NODE_LABEL
+from dmvpn_lab.render.containerlab import (
+    BACKEND_LABEL,
+    HEALTH_START_S,
+    LAB_LABEL,
+    NODE_LABEL,
+    health_interval_s,
+)
 from dmvpn_lab.spec.plan_types import Plan
 
 T = TypeVar("T")
@@ -32,7 +38,6 @@ START_DEADLINE_S = 600.0
 PIDS = "pids"
 AT_ONCE = 8
 """Containers that are created, started or removed at the same time."""
-HEALTH_INTERVAL_S = 60
 
 
 class DockerBackend:
@@ -53,7 +58,7 @@ class DockerBackend:
             built = await asyncio.to_thread(image.ensure, lambda text: progress("image", text))
             began = time.monotonic()
             names = [node.name for node in plan.nodes]
-            create = functools.partial(self._create, plan.lab, built)
+            create = functools.partial(self._create, plan, built)
             await _each(lambda name: create(name, files[name]), names)
             pids = dict(zip(names, await _each(functools.partial(self._start, plan.lab), names), strict=True))
             progress("nodes", f"{len(pids)} containers started in {time.monotonic() - began:.1f} s")
@@ -114,20 +119,21 @@ class DockerBackend:
         weakref.finalize(self, client.close)
         return client
 
-    def _create(self, lab: str, built: str, node: str, files: Mapping[str, str]) -> None:
+    def _create(self, plan: Plan, built: str, node: str, files: Mapping[str, str]) -> None:
         seconds = 1_000_000_000
+        interval_s = health_interval_s(len(plan.nodes))
         document = json.loads(files[render_node.PATH])
         container = self._client.containers.create(
             built,
-            name=self.container_name(lab, node),
+            name=self.container_name(plan.lab, node),
             hostname=node,
-            labels={LAB_LABEL: lab, NODE_LABEL: node, BACKEND_LABEL: self.name},
+            labels={LAB_LABEL: plan.lab, NODE_LABEL: node, BACKEND_LABEL: self.name},
             network_mode="none",
             cap_drop=["ALL"],
             cap_add=list(CAPABILITIES),
             sysctls=document["wished_sysctls"] | document["sysctls"],
             tmpfs={"/run": "mode=755"},
-            healthcheck={"interval": HEALTH_INTERVAL_S * seconds},
+            healthcheck={"interval": interval_s * seconds, "start_period": HEALTH_START_S * seconds},
         )
         container.put_archive("/", _archive(files))
 

@@ -21,7 +21,7 @@ NAME = "clabernetes"
 API_VERSION = "c9s.run/v1alpha1"
 CONFIG_MAP_LIMIT = 950_000
 """Octets of the files in one ConfigMap."""
-HEALTH_INTERVAL_S = 10
+HEALTH = {"interval": 10, "start-period": 120}
 """Nothing but the health check tells there that a node is ready."""
 RESOURCE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """An RFC 1123 label: names of namespaces and pods."""
@@ -80,7 +80,7 @@ def definition(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -
         for key in REFUSED & section.keys():
             del section[key]
         if "healthcheck" in section:
-            section["healthcheck"] = section["healthcheck"] | {"interval": HEALTH_INTERVAL_S}
+            section["healthcheck"] = section["healthcheck"] | HEALTH
     for name, node in topology["nodes"].items():
         if plan.node(name).external is None:
             node["binds"] = [f"{path}:{containerlab.target(name, path)}:ro" for path in own[name]]

@@ -34,9 +34,11 @@ LAB_LABEL, NODE_LABEL, BACKEND_LABEL = "dmvpn-lab.lab", "dmvpn-lab.node", "dmvpn
 NAME = "containerlab"
 INTERFACE = re.compile(r"[^\s/]{1,15}")
 NODE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
-HEALTH_INTERVAL_S = 60
-"""Each look is a program that Docker starts in the container: many nodes that are looked at often
-keep an emulated processor from everything else."""
+HEALTH_INTERVAL_S, HEALTH_STEP_S = 60, 10
+"""Between two looks of Docker at a node, and between those at two nodes of a lab, at the least. Each is a
+program that Docker starts in the container: fifty nodes that are looked at often keep two processors busy."""
+HEALTH_START_S = 1
+"""While this lasts Docker looks every five seconds at a node that is not ready, which then takes longer."""
 CONTAINER_NAME_LIMIT = 63
 """Characters of a host name."""
 GIVEN_BY_DOCKER = frozenset(
@@ -85,7 +87,7 @@ def target(node: str, path: str) -> str:
 
 def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, Any]:
     """The topology file as data."""
-    common = _defaults(image)
+    common = _defaults(image, len(plan.nodes))
     mixed = any(each.external is not None for each in plan.nodes)
     nodes = {}
     for each in plan.nodes:
@@ -110,7 +112,7 @@ def topology(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> 
     }
 
 
-def _defaults(image: str) -> dict[str, Any]:
+def _defaults(image: str, nodes: int) -> dict[str, Any]:
     """What all nodes share."""
     return {
         "kind": "linux",
@@ -123,12 +125,17 @@ def _defaults(image: str) -> dict[str, Any]:
         "tmpfs": {"/run": "mode=755"},
         "healthcheck": {
             "test": ["CMD", "test", "-e", READY],
-            "interval": HEALTH_INTERVAL_S,
+            "interval": health_interval_s(nodes),
             "timeout": 10,
             "retries": 3,
-            "start-period": 120,
+            "start-period": HEALTH_START_S,
         },
     }
+
+
+def health_interval_s(nodes: int) -> int:
+    """Between two looks of Docker at a node of a lab of so many."""
+    return max(HEALTH_INTERVAL_S, HEALTH_STEP_S * nodes)
 
 
 def _node(name: str, files: Mapping[str, str]) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def _run(reference: str, name: str, folder: Path, texts: dict[str, str]) -> int:
     """`docker run`; the PID of the container's first process."""
     told = json.loads(texts[render_node.PATH])
     argv = ["docker", "run", "--detach", "--network", "none", "--hostname", name, "--label", LABEL]
+    argv += ["--no-healthcheck"]  # its looks would make many containers start late
     argv += ["--cap-drop", "ALL", *(f"--cap-add={each}" for each in CAPABILITIES)]
     argv += [f"--sysctl={key}={value}" for key, value in (told["wished_sysctls"] | told["sysctls"]).items()]
     argv += ["--tmpfs", "/run:mode=755", "--volume", f"{folder}:{MOUNT}:ro", reference]

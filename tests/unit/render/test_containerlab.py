@@ -76,6 +76,13 @@ def test_nodes_have_capabilities_and_no_privilege_no_restart_and_no_network_of_d
     assert set(defaults["cap-add"]) == {"NET_ADMIN", "SYS_ADMIN"}
 
 
+def test_the_more_nodes_a_lab_has_the_less_often_docker_looks_at_each() -> None:
+    looked_at = document()["topology"]["defaults"]["healthcheck"]
+    assert looked_at["start-period"] < containerlab.HEALTH_STEP_S  # while it lasts Docker looks all the time
+    assert looked_at["interval"] == 70  # of seven nodes
+    assert [containerlab.health_interval_s(nodes) for nodes in (1, 6, 55)] == [60, 60, 550]
+
+
 def _two_ends_on_one_interface(topology: dict[str, Any]) -> None:
     topology["links"].append({"endpoints": ["hub:eth1", "spoke-a:eth9"]})
 
