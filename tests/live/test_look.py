@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -121,6 +123,23 @@ def test_a_capture_ends_by_itself_after_so_many_packets(deck: LiveLab, tmp_path:
         code, said = cli(deck, "capture", "host-2", "--count", "5", "--output", str(path))
     assert code == 0, said
     assert len(pcap.packets(path)[1]) == 5
+
+
+def test_a_capture_without_a_file_goes_into_the_pipe_packet_by_packet(deck: LiveLab) -> None:
+    argv = [sys.executable, "-m", "dmvpn_lab", "capture", "host-2", "--lab", deck.name]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    with (
+        traffic(deck),
+        subprocess.Popen(argv, cwd=labs.TOP, env=environment, stdout=subprocess.PIPE) as command,
+    ):
+        assert command.stdout is not None
+        assert command.stdout.read(pcap.GLOBAL_OCTETS)[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
+        _, _, octets, _ = struct.unpack("=IIII", command.stdout.read(16))
+        assert len(command.stdout.read(octets)) == octets
+        assert command.poll() is None  # there it is before the capture ends
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=60)
+    assert command.returncode == 0
 
 
 def test_a_picture_of_a_running_lab_says_who_is_registered_and_who_is_not(
