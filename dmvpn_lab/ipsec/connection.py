@@ -39,8 +39,8 @@ def connection(
     """The message of `load-conn`.
 
     `identity` is that of a peer which came by itself and is called back, once: it may have left.
-    With a `mutual` peer either end may begin. When both do, charon must end neither pair: each of the two
-    takes the other's first contact for a restart, and would end the pair that it had begun itself.
+    With a `mutual` peer either end may begin. When both do, charon must end neither pair: by `replace` it
+    ends, ten seconds later, the one that it had when the other came, which need not be the same at both ends.
     """
     theirs = identity or config.peer_identity
     if peer is not None and identity is None:
