@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -30,9 +31,10 @@ class Frr:
         (self._etc / f"{daemon}.conf").write_text(configuration)
         (self._etc / "zebra.conf").write_text("hostname peer\n")
         for name in ("mgmtd", "zebra", daemon):
-            self._start(name)
+            self.start(name)
 
-    def _start(self, name: str) -> None:
+    def start(self, name: str) -> None:
+        """Start one daemon, and wait until it is ready."""
         argv = [f"/usr/lib/frr/{name}", "-N", self._space, "--log", "stdout"]
         if name == self._name:
             argv += ["-f", str(self._etc / f"{name}.conf")]
@@ -57,10 +59,10 @@ class Frr:
         """What the daemons have said so far."""
         return Path(self._log.name).read_text(errors="replace")
 
-    def end(self, name: str) -> None:
-        """End one daemon."""
+    def end(self, name: str, number: int = signal.SIGTERM) -> None:
+        """End one daemon by a signal."""
         (daemon,) = [each for each in self._daemons if name in str(each.args)]
-        daemon.terminate()
+        daemon.send_signal(number)
         daemon.wait()
 
     def close(self) -> None:
