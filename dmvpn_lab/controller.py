@@ -59,14 +59,11 @@ def find_topology(name: str) -> Path:
     bundled = bundled_topologies() / f"{name}.yml"
     if os.path.isfile(bundled) and "/" not in name:
         return bundled
-    if os.path.exists(name):
-        raise UsageError(f"{name} is no file", hint="name the topology itself")
     names = sorted(each.stem for each in bundled_topologies().glob("*.yml"))
     close = difflib.get_close_matches(name.removesuffix(".yml"), names, 1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise UsageError(
-        f"there is no topology {name!r}", hint=f"{hint}name a file, or one of: {', '.join(names)}"
-    )
+    problem = f"{name} is no file" if os.path.exists(name) else f"there is no topology {name!r}"
+    raise UsageError(problem, hint=f"{hint}name a file, or one of: {', '.join(names)}")
 
 
 async def up(topology: str, backend_name: str, progress: Progress, only: Collection[str] = ()) -> UpResult:
