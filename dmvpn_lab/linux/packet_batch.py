@@ -20,10 +20,11 @@ import struct
 from array import array
 from collections.abc import Sequence
 
-_MMSGHDR = struct.Struct("@PIPNPNi0PI0P")
+_MSGHDR = "@PIPNPNi0P"
+_MMSGHDR = struct.Struct(f"{_MSGHDR}I0P")
 _IOVEC = struct.Struct("@PN")
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
-_LENGTH = struct.Struct(f"{_MMSGHDR.size - 8}xI4x")
+_LENGTH = struct.Struct(f"@{struct.calcsize(_MSGHDR)}xI0P")
 """Of a header: the length of what came."""
 _LONGEST_NAME = 48
 """Octets between two names that the kernel fills in: a link-layer address has 32 at the most."""
@@ -101,7 +102,7 @@ class Outbox:
         return sum(self._send(packets[i : i + count], addresses[i : i + count]) for i in starts)
 
     def _send(self, packets: Sequence[bytes], addresses: Sequence[bytes]) -> int:
-        frame, vectors, at = self._frame, array("Q"), self._frame.base
+        frame, vectors, at = self._frame, array("L"), self._frame.base
         for data in packets:
             vectors.append(at)
             vectors.append(len(data))
