@@ -143,9 +143,10 @@ def pip(target: Path, version: str, requirements: Sequence[str]) -> None:
 
 
 def _copy_scripts(place: Path, recipe: Recipe) -> None:
-    for name in ("init", "resident.py"):
-        shutil.copy(images_folder() / "machine" / name, place / name)
+    scripts = images_folder() / "machine"
+    shutil.copy(scripts / "init", place / "init")
     (place / "init").chmod(0o755)
+    shutil.copytree(scripts / "resident", place / "resident", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PACKAGE / "machine" / "wire.py", place / "wire.py")
     shutil.copy(PACKAGE / "node" / "immortal.py", place / "immortal.py")
     (place / "modules").write_text("".join(f"{name}\n" for name in recipe.modules))

@@ -47,7 +47,8 @@ def load() -> Recipe:
     node_python = tuple(pins.get(name.lower(), name) for name in node["python"])
     machine_python = tuple(pins.get(name.lower(), name) for name in machine["python"])
     node_text = repr((node, node_python))
-    scripts = [path.read_bytes() for path in sorted((folder / "machine").glob("[a-z]*")) if path.is_file()]
+    names = [*folder.glob("machine/*init"), *folder.glob("machine/resident/*.py")]
+    scripts = [path.read_bytes() for path in sorted(names)]
     own = Path(__file__).parent
     copied = ("wire.py", "build.py", "cpio.py", "../node/immortal.py")
     scripts += [(own / name).read_bytes() for name in copied]

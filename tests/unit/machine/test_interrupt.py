@@ -33,7 +33,7 @@ def served(resident: ModuleType, tmp_path: Path, text: str) -> Iterator[socket.s
     serving = os.fork()
     if serving == 0:
         ours.close()
-        resident.leave(resident.command, theirs)
+        resident.forks.leave(resident.command.command, theirs)
     theirs.close()
     ours.settimeout(20)
     hello = {
@@ -62,8 +62,8 @@ def expect(connection: socket.socket, kind: Kind) -> bytes:
 @pytest.fixture
 def trusting(resident: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A resident that leaves this host's clock and randomness alone."""
-    monkeypatch.setattr(resident, "boot_token", lambda: "")
-    monkeypatch.setattr(resident, "catch_up", lambda *_: None)
+    monkeypatch.setattr(resident.command, "boot_token", lambda: "")
+    monkeypatch.setattr(resident.command, "catch_up", lambda *_: None)
     return resident
 
 
@@ -89,7 +89,7 @@ def test_a_client_that_is_gone_before_the_command_has_begun_ends_it(
     began = time.monotonic()
     with served(trusting, tmp_path, IMPORTED_SLOWLY):
         pass
-    assert time.monotonic() - began < trusting.GRACE_S
+    assert time.monotonic() - began < trusting.relay.GRACE_S
 
 
 def test_one_that_comes_when_the_command_has_ended_was_not_the_commands(resident: ModuleType) -> None:
@@ -97,5 +97,5 @@ def test_one_that_comes_when_the_command_has_ended_was_not_the_commands(resident
     if child == 0:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert resident.pass_signal(child, signal.SIGINT) is False
+    assert resident.relay.pass_signal(child, signal.SIGINT) is False
     os.waitpid(child, 0)

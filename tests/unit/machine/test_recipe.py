@@ -61,7 +61,7 @@ def test_a_change_of_the_machine_leaves_the_nodes(images: Path, old: str, new: s
     assert after.machine_digest != before.machine_digest
 
 
-@pytest.mark.parametrize("script", ["init", "resident.py", "initramfs-init"])
+@pytest.mark.parametrize("script", ["init", "resident/relay.py", "initramfs-init"])
 def test_a_change_of_a_script_changes_the_machine(images: Path, script: str) -> None:
     before = load()
     with (images / "machine" / script).open("a") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import io
 import socket
 import sys
@@ -15,22 +15,17 @@ import pytest
 
 from dmvpn_lab.machine import recipe, wire
 from dmvpn_lab.machine.wire import Kind
-from dmvpn_lab.node import immortal
 
 
 @pytest.fixture
-def resident(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module. It finds its two companions beside itself, as in the machine."""
+def resident(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The package. It finds its companion beside itself, as in the machine."""
     monkeypatch.setitem(sys.modules, "wire", wire)
-    monkeypatch.setitem(sys.modules, "immortal", immortal)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    path = recipe.images_folder() / "machine" / "resident.py"
-    spec = importlib.util.spec_from_file_location("resident", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.syspath_prepend(recipe.images_folder() / "machine")
+    importlib.import_module("resident.command")
+    yield importlib.import_module("resident")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "resident"]:
+        del sys.modules[name]
 
 
 @pytest.fixture
@@ -48,8 +43,8 @@ def test_only_what_was_asked_for_is_listed(resident: ModuleType, tmp_path: Path)
     (tmp_path / "work" / ".hidden").mkdir()
     (tmp_path / "work" / ".hidden" / "kept").write_text("c")
     named, new = str(tmp_path / "named"), str(tmp_path / "work" / "new")
-    assert set(resident.listing(None, [named, str(tmp_path / "absent")])) == {named}
-    assert set(resident.listing(str(tmp_path / "work"), [named])) == {named, new}
+    assert set(resident.files.listing(None, [named, str(tmp_path / "absent")])) == {named}
+    assert set(resident.files.listing(str(tmp_path / "work"), [named])) == {named, new}
 
 
 def test_a_file_that_is_gone_before_it_is_packed_does_not_keep_the_others(
@@ -58,9 +53,9 @@ def test_a_file_that_is_gone_before_it_is_packed_does_not_keep_the_others(
     stays, goes = tmp_path / "stays", tmp_path / "goes"
     stays.write_text("what it says")
     goes.write_text("soon gone")
-    after = resident.listing(str(tmp_path), [])
+    after = resident.files.listing(str(tmp_path), [])
     goes.unlink()
-    resident.send_written(ends[0], {}, after)
+    resident.files.send_written(ends[0], {}, after)
     frame = wire.receive_frame(ends[1])
     assert frame is not None
     assert frame[0] is Kind.WRITTEN
