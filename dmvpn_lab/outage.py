@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from dmvpn_lab.backends.base import Progress
 from dmvpn_lab.checks import CheckResult
 from dmvpn_lab.checks.encryption import shared
 from dmvpn_lab.checks.registration import registered
@@ -103,7 +104,9 @@ def affected(lab: RunningLab, node: str, *, protected: bool = True) -> list[Pair
     return pairs
 
 
-async def measure(lab: RunningLab, watch: Watch, fault: Moment, node: str, way: str) -> list[Outage]:
+async def measure(
+    lab: RunningLab, watch: Watch, fault: Moment, node: str, way: str, progress: Progress
+) -> list[Outage]:
     """Do a fault under traffic and follow each pair to the end.
 
     Raises UsageError for a node to which it cannot be done, and LabError.
@@ -117,7 +120,10 @@ async def measure(lab: RunningLab, watch: Watch, fault: Moment, node: str, way: 
     async with contextlib.AsyncExitStack() as stack:
         traffics = [await stack.enter_async_context(_traffic(lab, pair)) for pair in pairs]
         began = time.time()
-        await fault.inject(lab, node, way)
+        progress("injected", await fault.inject(lab, node, way))
+        if fault.recovered_by is not None:
+            longest_s = max(_deadline_s(lab, fault, pair) for pair in pairs)
+            progress("waiting", f"for {fault.recovered_by}, {longest_s:.0f} s at the most")
         return [await _follow(watch, fault, node, pair, traffic, began)
                 for pair, traffic in zip(pairs, traffics, strict=True)]  # fmt: skip
 

@@ -94,7 +94,7 @@ for _fault in moments():
 async def _moment(lab: RunningLab, fault: Moment, node: str, way: str, json: bool) -> int:
     with locked(lab.plan.lab):
         async with watching(lab) as watch:
-            outages = await outage.measure(lab, watch, fault, node, way)
+            outages = await outage.measure(lab, watch, fault, node, way, output.Progress(json))
             results = await outage.sound(lab, watch, node)
     passed = all(result.passed for result in results)
     if json:

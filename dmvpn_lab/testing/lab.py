@@ -196,7 +196,7 @@ class LiveLab:
         chosen_way = chosen(known[fault], way)
         with locked(self.name):
             watch = self.observer.fresh()
-            outages = self._run(outage.measure(self.lab, watch, known[fault], node, chosen_way))
+            outages = self._run(outage.measure(self.lab, watch, known[fault], node, chosen_way, _silent))
             _require(self._run(outage.sound(self.lab, watch, node)))
             return outages
 
