@@ -88,9 +88,10 @@ class Traffic:
         return max(0.0, max(gaps, default=0.0) - STEP_S)
 
     def lost(self) -> int:
-        """Numbers that never came, up to the last that did."""
+        """Numbers that never came, between the first and the last that did: what went out before the tunnel
+        was there is no loss."""
         numbers = {number for _, number in self.replies}
-        return max(numbers, default=0) - len(numbers)
+        return max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
 
 
 def affected(lab: RunningLab, node: str, *, protected: bool = True) -> list[Pair]:

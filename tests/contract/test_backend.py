@@ -84,6 +84,11 @@ def test_a_new_address_of_a_spoke_is_got_over_and_undone(dmvpn_lab: LiveLab) -> 
     assert {e["nbma"] for e in dmvpn_lab.show("hub", "nhrp")} == {"172.16.1.1", "172.16.2.1"}
 
 
+def test_an_agent_that_is_killed_is_not_missed(dmvpn_lab: LiveLab) -> None:
+    (outage,) = dmvpn_lab.outage("agent-kill", "spoke-a")
+    assert (outage.spoke, outage.lost) == ("spoke-a", 0)
+
+
 def test_the_hub_works_at_the_address_that_docker0_has_on_the_host(dmvpn_lab: LiveLab) -> None:
     if dmvpn_lab.backend != "netns":
         assert "172.17.0.1" in Path("/proc/net/fib_trie").read_text()  # docker0's default

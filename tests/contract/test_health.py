@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.live, pytest.mark.long]
 SECOND = 1_000_000_000
 
 
-@pytest.mark.parametrize("dmvpn_lab", backends.CONTAINERS, indirect=True)
+@pytest.mark.parametrize("lab_backend", backends.CONTAINERS, indirect=True)
 def test_the_engine_looks_at_each_node_once_a_minute_from_its_start_on(dmvpn_lab: LiveLab) -> None:
     with contextlib.closing(engine.connect()) as client:
         found = client.containers.list(filters={"label": f"dmvpn-lab.lab={dmvpn_lab.name}"})

@@ -21,7 +21,7 @@ LISTED = sum(1 << NUMBERS[name] for name in CAPABILITIES)
 BOUND = re.compile(r"CapBnd:\s+([0-9a-f]+)")
 
 
-@pytest.mark.parametrize("dmvpn_lab", backends.CONTAINERS, indirect=True)
+@pytest.mark.parametrize("lab_backend", backends.CONTAINERS, indirect=True)
 def test_no_program_of_a_container_can_have_more_rights_than_are_listed(dmvpn_lab: LiveLab) -> None:
     for node in dmvpn_lab.plan.nodes:
         said = dmvpn_lab.exec(
