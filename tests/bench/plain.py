@@ -75,8 +75,8 @@ def _until_ready(pids: dict[str, int]) -> None:
 
 def _remove() -> None:
     found = _output(["docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}"]).split()
-    if found:
-        _output(["docker", "rm", "--force", "--volumes", *found])
+    for i in range(0, len(found), AT_ONCE):  # of fifty at once Docker gives up some
+        _output(["docker", "rm", "--force", "--volumes", *found[i : i + AT_ONCE]])
 
 
 def _ip(*words: str) -> None:
