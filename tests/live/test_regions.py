@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -11,35 +10,21 @@ from pathlib import Path
 import pytest
 
 from dmvpn_lab.render.nft import redirect
-from tests.live.agents import HUB_NBMA, Control, Router, World, gateway_of, tunnel, world
-from tests.live.namespaces import Netns, wire
+from tests.live.agents import HUB_NBMA, Router, World, gateway_of, tunnel, world
+from tests.live.namespaces import wire
+from tests.live.pair import Pair
 
 pytestmark = pytest.mark.live
-NEAR, FAR = "192.168.1.2", "192.168.2.2"
 ONE, TWO = "10.1.0.11", "10.2.0.12"
 WAYS = [(a, b) for a in ("tunnel0", "tunnel1") for b in ("tunnel0", "tunnel1")]
 RULES = "\n".join(["table inet shorter {", *redirect(WAYS), "}", ""])
 
 
 @dataclass
-class Regions:
-    """Who is at work."""
+class Regions(Pair):
+    """One spoke of each region, and the hub above them."""
 
     central: Router
-    spokes: list[Router]
-    hosts: list[Netns]
-    controls: list[Control]
-    """Of the spokes."""
-
-    def ping(self, count: int) -> None:
-        """From the LAN of the one region to that of the other, ten a second; none may be lost."""
-        said = self.hosts[0].run("ping", "-n", "-i", "0.1", "-c", str(count), "-W", "3", FAR)
-        assert ", 0% packet loss" in said, said
-
-    def gateway(self) -> str:
-        """Where spoke one sends what its host sends to the other."""
-        words = f"-json route get {FAR} from {NEAR} iif lan"
-        return str(json.loads(self.spokes[0].netns.ip(words))[0]["gateway"])
 
 
 @pytest.fixture
@@ -58,11 +43,12 @@ def started(made: World) -> Regions:
         maps = [{"protocol": server, "nbma": f"172.20.{number}.1"}]
         spokes.append(made.spoke(number, resolve=True, shortcut=True, address=f"10.{number}.0.1{number}/24",
                                  nhs=[server], map=maps, map_multicast=[f"172.20.{number}.1"]))  # fmt: skip
-    hosts = [spoke.lan(number) for number, spoke in enumerate(spokes, 1)]
+    one, two = spokes
+    hosts = one.lan(1), two.lan(2)
     central.start()
     for hub in hubs:
         hub.start().wait("registered")
-    controls = [spoke.start() for spoke in spokes]
+    controls = one.start(), two.start()
     for number, control in enumerate(controls, 1):
         control.wait("registered")
         below, above = f"10.{number}.0.1{number}", f"10.0.0.{number + 1}"
@@ -72,7 +58,7 @@ def started(made: World) -> Regions:
             hubs[number - 1].netns.route("10.0.0.1", IPv4Network(network))
         for network in (f"192.168.{number}.0/24", f"10.{number}.0.0/24"):
             central.netns.route(above, IPv4Network(network))
-    return Regions(central, spokes, hosts, controls)
+    return Regions((one, two), hosts, controls, central)
 
 
 def regional(made: World, number: int) -> Router:
