@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
@@ -12,11 +14,23 @@ from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 State = Literal["registered", "not registered", "planned"]
 Point = tuple[float, float]
-WIDTH, HEIGHT = 1100, 760
-"""Pixels, for a ring of up to ROOM_FOR routers; more make it larger."""
-ROUTER_RADIUS, HOST_RADIUS = 190, 320
-"""From the ISP router in the middle."""
+Curve = tuple[Point, Point, Point]
+"""Start, the point that bends it, end: a quadratic Bezier curve."""
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+ROUTER_RADIUS, HOST_RADIUS = 190, 350
+"""Pixels from the ISP router in the middle, for a ring of up to ROOM_FOR routers; more make it larger."""
 ROOM_FOR = 6
+LETTER, LINE, MARGIN = 7.2, 15, 20
+"""Pixels: a letter, a line of text, around the picture."""
+GAP = 4
+"""Pixels that a label keeps from what it may not hide."""
+BEND, PART = 0.12, 0.18
+"""Of a tunnel's length: how far it is bent; how much more each further one between the same routers."""
+PARTS = (0.5, 0.45, 0.55, 0.4, 0.6, 0.35, 0.65, 0.3, 0.7, 0.25, 0.75)
+"""Where a label may stand on its curve, the best first."""
+DOTS = 32
+"""Steps in which a curve is followed to see what it meets."""
 COLOURS: dict[State, str] = {"registered": "#1a7f37", "not registered": "#cf222e", "planned": "#6e7781"}
 FILLS = {"isp": "#ddf4ff", "nat": "#ffebe9", "router": "#fff8c5", "host": "#f6f8fa"}
 
@@ -75,38 +89,36 @@ def mermaid(plan: Plan, tunnels: list[Tunnel]) -> str:
 
 def svg(plan: Plan, tunnels: list[Tunnel]) -> str:
     """An SVG picture: the ISP in the middle, routers around it, hosts outside."""
-    width, height = (_n(each) for each in size(len(plan.routers())))
     at = places(plan)
+    boxes = {node.name: box(at[node.name], _words(node)) for node in plan.nodes}
+    ends = [(at[tunnel.spoke], at[tunnel.hub]) for tunnel in tunnels]
+    curves = [curve(*both, bend) for both, bend in zip(ends, bends(ends), strict=True)]
+    labels = label_boxes(curves, [_label(tunnel) for tunnel in tunnels], list(boxes.values()))
+    left, top, right, bottom = _around([*boxes.values(), *labels, *(_extent(each) for each in curves)])
+    width, height = _n(right - left), _n(bottom - top)
     root = ElementTree.Element(
-        "svg", xmlns="http://www.w3.org/2000/svg", width=width, height=height, viewBox=f"0 0 {width} {height}"
-    )
+        "svg", xmlns="http://www.w3.org/2000/svg", width=width, height=height,
+        viewBox=f"{_n(left)} {_n(top)} {width} {height}",
+    )  # fmt: skip
     ElementTree.SubElement(root, "title").text = plan.lab
-    ElementTree.SubElement(root, "rect", width="100%", height="100%", fill="white")
+    ElementTree.SubElement(root, "rect", x=_n(left), y=_n(top), width=width, height=height, fill="white")
     for link in plan.links:
         (x1, y1), (x2, y2) = at[link.a.node], at[link.b.node]
         ElementTree.SubElement(root, "line", x1=_n(x1), y1=_n(y1), x2=_n(x2), y2=_n(y2), stroke="#8c959f")
-    for tunnel in tunnels:
-        _draw_tunnel(root, tunnel, at)
+    for tunnel, way in zip(tunnels, curves, strict=True):
+        _draw_tunnel(root, tunnel, way)
     for node in plan.nodes:
-        _draw_node(root, node, at[node.name])
+        _draw_node(root, node, boxes[node.name])
+    for tunnel, there in zip(tunnels, labels, strict=True):
+        _draw_label(root, tunnel, there)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def size(routers: int) -> Point:
-    """Width and height of a picture with so many routers, in pixels."""
-    return WIDTH * _scale(routers), HEIGHT * _scale(routers)
-
-
-def _scale(routers: int) -> float:
-    return max(1.0, routers / ROOM_FOR)
 
 
 def places(plan: Plan) -> dict[str, Point]:
     """Where each node stands: the ISP in the middle, routers around it, hosts outside."""
     routers = plan.routers()
-    scale, (width, height) = _scale(len(routers)), size(len(routers))
-    middle = (width / 2, height / 2)
+    scale, middle = max(1.0, len(routers) / ROOM_FOR), (0.0, 0.0)
     angles = {node.name: -math.pi / 2 + 2 * math.pi * i / len(routers) for i, node in enumerate(routers)}
     found = {name: _at(middle, ROUTER_RADIUS * scale, angle) for name, angle in angles.items()}
     for link in plan.links:
@@ -125,31 +137,110 @@ def _at(middle: Point, radius: float, angle: float) -> Point:
     return middle[0] + 1.25 * radius * math.cos(angle), middle[1] + radius * math.sin(angle)
 
 
-def _draw_tunnel(root: ElementTree.Element, tunnel: Tunnel, places: dict[str, Point]) -> None:
-    """A curve beside the ISP router, with a word on it."""
-    (x1, y1), (x2, y2) = places[tunnel.spoke], places[tunnel.hub]
-    bend_x, bend_y = (x1 + x2) / 2 + (y2 - y1) * 0.12, (y1 + y2) / 2 - (x2 - x1) * 0.12
-    curve = ElementTree.SubElement(
-        root, "path", d=f"M {_n(x1)} {_n(y1)} Q {_n(bend_x)} {_n(bend_y)} {_n(x2)} {_n(y2)}",
-        fill="none", stroke=COLOURS[tunnel.state],
-    )  # fmt: skip
-    curve.set("stroke-width", "4")
+def bends(ends: Sequence[tuple[Point, Point]]) -> list[float]:
+    """How far each tunnel's curve leaves the straight line, as a part of that.
+
+    The first between two routers keeps to the middle, past no other router; the others of the same two
+    leave it to either side.
+    """
+    count: Counter[frozenset[Point]] = Counter()
+    found = []
+    for (x1, y1), (x2, y2) in ends:
+        both = frozenset({(x1, y1), (x2, y2)})
+        inwards = 1 if (x1 + x2) * (y2 - y1) - (y1 + y2) * (x2 - x1) <= 0 else -1
+        found.append(inwards * (-1) ** count[both] * (BEND + PART * count[both]))
+        count[both] += 1
+    return found
+
+
+def curve(start: Point, end: Point, bend: float) -> Curve:
+    """A line that is bent to one side by a part of its length."""
+    (x1, y1), (x2, y2) = start, end
+    return start, ((x1 + x2) / 2 + (y2 - y1) * bend, (y1 + y2) / 2 - (x2 - x1) * bend), end
+
+
+def along(way: Curve, part: float) -> Point:
+    """The point of a curve after a part of it: 0.5 is its middle."""
+    weights = ((1 - part) ** 2, 2 * part * (1 - part), part**2)
+    x, y = (sum(w * point[axis] for w, point in zip(weights, way, strict=True)) for axis in (0, 1))
+    return x, y
+
+
+def shape(way: Curve) -> str:
+    """A curve as SVG's path data."""
+    (x1, y1), (x, y), (x2, y2) = way
+    return f"M {_n(x1)} {_n(y1)} Q {_n(x)} {_n(y)} {_n(x2)} {_n(y2)}"
+
+
+def box(middle: Point, words: Sequence[str]) -> Box:
+    """The room that lines of text take around a point."""
+    width, height = 18 + LETTER * max(len(word) for word in words), 12 + LINE * len(words)
+    x, y = middle
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def label_boxes(curves: Sequence[Curve], labels: Sequence[str], taken: Sequence[Box]) -> list[Box]:
+    """Where each curve's label stands: on it, where it hides least of boxes, labels and other curves."""
+    dots = [[along(way, number / DOTS) for number in range(DOTS + 1)] for way in curves]
+    found: list[Box] = []
+    for index, (way, label) in enumerate(zip(curves, labels, strict=True)):
+        others = [dot for number, row in enumerate(dots) if number != index for dot in row]
+        tries = [_label_box(along(way, part), label) for part in PARTS]
+        found.append(min(tries, key=lambda each: (
+            sum(_meet(each, other) for other in (*taken, *found)),
+            sum(each[0] <= x <= each[2] and each[1] <= y <= each[3] for x, y in others),
+        )))  # fmt: skip
+    return found
+
+
+def _label_box(middle: Point, label: str) -> Box:
+    (x, y), width = middle, 8 + LETTER * len(label)
+    return x - width / 2, y - LINE / 2 - 1, x + width / 2, y + LINE / 2 + 1
+
+
+def _meet(a: Box, b: Box) -> bool:
+    """Whether two boxes overlap, or nearly do."""
+    return all(a[axis] < b[axis + 2] + GAP and b[axis] < a[axis + 2] + GAP for axis in (0, 1))
+
+
+def _extent(way: Curve) -> Box:
+    xs, ys = zip(*(along(way, number / DOTS) for number in range(DOTS + 1)), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """The picture that has all of them in it, with a margin."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts) - MARGIN, min(tops) - MARGIN, max(rights) + MARGIN, max(bottoms) + MARGIN
+
+
+def _label(tunnel: Tunnel) -> str:
+    return f"{tunnel.cloud}: {tunnel.state}"
+
+
+def _draw_tunnel(root: ElementTree.Element, tunnel: Tunnel, way: Curve) -> None:
+    path = ElementTree.SubElement(root, "path", d=shape(way), fill="none", stroke=COLOURS[tunnel.state])
+    path.set("stroke-width", "4")
     if tunnel.state == "not registered":
-        curve.set("stroke-dasharray", "10 8")
-    middle = ((x1 + x2) / 4 + bend_x / 2, (y1 + y2) / 4 + bend_y / 2)
-    label = _text(root, middle, f"{tunnel.cloud}: {tunnel.state}", COLOURS[tunnel.state])
-    label.set("style", "paint-order: stroke; stroke: white; stroke-width: 6px")
+        path.set("stroke-dasharray", "10 8")
 
 
-def _draw_node(root: ElementTree.Element, node: NodePlan, place: Point) -> None:
-    words = _words(node)
-    width, height = 18 + 7.2 * max(len(word) for word in words), 12 + 15 * len(words)
+def _draw_label(root: ElementTree.Element, tunnel: Tunnel, there: Box) -> None:
+    """On a ground of its own: not every program knows an outline behind letters (paint-order)."""
+    left, top, right, bottom = there
+    ground = ElementTree.SubElement(root, "rect", x=_n(left), y=_n(top), width=_n(right - left))
+    ground.attrib.update({"height": _n(bottom - top), "rx": "3", "fill": "white", "fill-opacity": "0.85"})
+    _text(root, ((left + right) / 2, bottom - 5), _label(tunnel), COLOURS[tunnel.state])
+
+
+def _draw_node(root: ElementTree.Element, node: NodePlan, there: Box) -> None:
+    left, top, right, bottom = there
     ElementTree.SubElement(
-        root, "rect", x=_n(place[0] - width / 2), y=_n(place[1] - height / 2), width=_n(width),
-        height=_n(height), rx="16" if node.kind == "isp" else "4", fill=FILLS[node.kind], stroke="#57606a",
+        root, "rect", x=_n(left), y=_n(top), width=_n(right - left), height=_n(bottom - top),
+        rx="16" if node.kind == "isp" else "4", fill=FILLS[node.kind], stroke="#57606a",
     )  # fmt: skip
-    for number, word in enumerate(words):
-        _text(root, (place[0], place[1] - height / 2 + 18 + 15 * number), word, "#1f2328")
+    for number, word in enumerate(_words(node)):
+        _text(root, ((left + right) / 2, top + 18 + LINE * number), word, "#1f2328")
 
 
 def _text(root: ElementTree.Element, place: Point, words: str, colour: str) -> ElementTree.Element:

@@ -10,7 +10,7 @@ import math
 from xml.etree import ElementTree
 
 from dmvpn_lab import graph
-from dmvpn_lab.graph import Point
+from dmvpn_lab.graph import Curve, Point
 from dmvpn_lab.watch.frame import Frame, Node, Shortcut, Tunnel
 
 GREEN, RED, ORANGE, BLUE, GREY, INK = "#1a7f37", "#cf222e", "#bc4c00", "#0969da", "#8c959f", "#1f2328"
@@ -38,8 +38,9 @@ def svg(frame: Frame) -> str:
         (x1, y1), (x2, y2) = places[link["a"]], places[link["b"]]
         line = ElementTree.SubElement(root, "line", id=f"cable-{link['a']}-{link['b']}", stroke=GREY)
         line.attrib.update({"class": "cable", "x1": _n(x1), "y1": _n(y1), "x2": _n(x2), "y2": _n(y2)})
-    for tunnel in frame["tunnels"]:
-        _tunnel(root, tunnel, places[tunnel["spoke"]], places[tunnel["hub"]])
+    ends = [(places[tunnel["spoke"]], places[tunnel["hub"]]) for tunnel in frame["tunnels"]]
+    for tunnel, both, bend in zip(frame["tunnels"], ends, graph.bends(ends), strict=True):
+        _tunnel(root, tunnel, both, bend)
     for shortcut in frame["shortcuts"]:
         _shortcut(root, shortcut, places[shortcut["source"]], places[shortcut["target"]])
     for node in frame["nodes"]:
@@ -48,7 +49,7 @@ def svg(frame: Frame) -> str:
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _tunnel(root: ElementTree.Element, tunnel: Tunnel, spoke: Point, hub: Point) -> None:
+def _tunnel(root: ElementTree.Element, tunnel: Tunnel, ends: tuple[Point, Point], bend: float) -> None:
     up = tunnel["state"] == "registered"
     colour = RED if not up else ORANGE if tunnel["protected"] is False else GREEN
     words = [tunnel["state"], *_safety(tunnel["protected"])]
@@ -56,7 +57,7 @@ def _tunnel(root: ElementTree.Element, tunnel: Tunnel, spoke: Point, hub: Point)
         words.append("adjacent" if tunnel["adjacent"] else "not adjacent")
     state = "registered" if up else "not-registered"
     name = f"tunnel-{tunnel['cloud']}-{tunnel['spoke']}-{tunnel['hub']}"
-    _way(root, name, f"tunnel {state}", (spoke, hub), 0.12, colour, not up, tunnel["protected"],
+    _way(root, name, f"tunnel {state}", ends, bend, colour, not up, tunnel["protected"],
          f"{tunnel['cloud']}: {', '.join(words)}")  # fmt: skip
 
 
@@ -84,9 +85,8 @@ def _way(
     words: str,
 ) -> None:
     """A curve between two routers, with a word on it; what is protected has a halo."""
-    (x1, y1), (x2, y2) = ends
-    bend_x, bend_y = (x1 + x2) / 2 + (y2 - y1) * bend, (y1 + y2) / 2 - (x2 - x1) * bend
-    shape = f"M {_n(x1)} {_n(y1)} Q {_n(bend_x)} {_n(bend_y)} {_n(x2)} {_n(y2)}"
+    bent = graph.curve(*ends, bend)
+    shape = graph.shape(bent)
     safety = "" if protected is None else " protected" if protected else " not-protected"
     group = ElementTree.SubElement(root, "g", {"id": name, "class": f"way {kind}{safety}"})
     if protected:
@@ -96,13 +96,13 @@ def _way(
                                    "stroke": colour, "stroke-width": "4"})  # fmt: skip
     if dashed:
         curve.set("stroke-dasharray", "10 8")
-    label = _text(group, f"{name}-words", _beside((x1, y1), (x2, y2), (bend_x, bend_y)), words, colour)
+    label = _text(group, f"{name}-words", _beside(bent), words, colour)
     label.attrib.update({"paint-order": "stroke", "stroke": "white", "stroke-width": "6"})
 
 
-def _beside(start: Point, end: Point, bend: Point) -> Point:
+def _beside(bent: Curve) -> Point:
     """Where a curve's word stands: on its middle, and the flatter it is the more beside it."""
-    x, y = ((a + b) / 4 + c / 2 for a, b, c in zip(start, end, bend, strict=True))
+    (x, y), (start, bend, end) = graph.along(bent, 0.5), bent
     flat = abs(end[0] - start[0]) / (math.dist(start, end) or 1.0)
     below = bend[1] > (start[1] + end[1]) / 2
     return x, y + flat * (BELOW if below else -ABOVE)

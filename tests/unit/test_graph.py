@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from xml.etree import ElementTree
 
 import pytest
@@ -14,6 +15,7 @@ from dmvpn_lab.spec.plan_types import Plan
 
 TOPOLOGIES = sorted(path.stem for path in controller.bundled_topologies().glob("*.yml"))
 SVG = "{http://www.w3.org/2000/svg}"
+PATH = f"{SVG}path"
 TUNNELS = [
     Tunnel("spoke-a", "hub", "dmvpn", "registered"),
     Tunnel("spoke-b", "hub", "dmvpn", "not registered"),
@@ -46,29 +48,59 @@ def test_svg_has_each_node_within_the_picture_and_dashes_tunnels_that_are_not_re
     root = ElementTree.fromstring(graph.svg(plan, TUNNELS))
     boxes = _boxes(root)
     assert len(boxes) == len(plan.nodes)
+    left, top, width, height = (float(each) for each in root.attrib["viewBox"].split())
     for x, y, right, bottom in boxes:
-        assert x >= 0 <= y
-        assert right <= graph.WIDTH
-        assert bottom <= graph.HEIGHT
-    curves = list(root.iter(f"{SVG}path"))
+        assert left < x
+        assert top < y
+        assert right < left + width
+        assert bottom < top + height
+    curves = list(root.iter(PATH))
     assert [curve.get("stroke-dasharray") is not None for curve in curves] == [False, True]
     words = {text.text for text in root.iter(f"{SVG}text")}
     assert {"hub", "172.17.0.1/24", "172.16.1.1/24 (dhcp)", "dmvpn: not registered"} <= words
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_no_node_hides_another(topology: str) -> None:
+def test_no_node_and_no_label_hides_another(topology: str) -> None:
     plan = planner.read(controller.find_topology(topology))
-    boxes = _boxes(ElementTree.fromstring(graph.svg(plan, graph.planned(plan))))
-    for (x1, y1, right1, bottom1), (x2, y2, right2, bottom2) in itertools.combinations(boxes, 2):
+    root = ElementTree.fromstring(graph.svg(plan, graph.planned(plan)))
+    labels = _boxes(root, labels=True)
+    assert len(labels) == len(graph.planned(plan))
+    for (x1, y1, right1, bottom1), (x2, y2, right2, bottom2) in itertools.combinations(
+        [*_boxes(root), *labels], 2
+    ):
         assert right1 <= x2 or right2 <= x1 or bottom1 <= y2 or bottom2 <= y1
 
 
-def _boxes(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
-    """Left, top, right, bottom of each node."""
+def test_two_tunnels_between_the_same_routers_part() -> None:
+    plan = planner.read(controller.find_topology("ipsec-shared"))
+    shapes = [
+        path.get("d") for path in ElementTree.fromstring(graph.svg(plan, graph.planned(plan))).iter(PATH)
+    ]
+    assert len(set(shapes)) == len(shapes) == len(graph.planned(plan)) == 3
+
+
+def test_a_tunnel_bends_to_the_middle_whichever_way_it_is_drawn_and_the_next_away_from_it() -> None:
+    left, top = (-190.0, 0.0), (0.0, -190.0)
+    straight = 95.0 * 2**0.5
+    for ends in ((left, top), (top, left)):
+        near, far = (graph.along(graph.curve(*ends, bend), 0.5) for bend in graph.bends([ends, ends]))
+        assert math.hypot(*near) < straight < math.hypot(*far)
+
+
+def test_a_label_keeps_to_the_middle_of_its_tunnel_unless_something_stands_there() -> None:
+    way = graph.curve((0.0, 0.0), (1000.0, 0.0), 0.0)
+    ((left, _, right, _),) = graph.label_boxes([way], ["cloud: planned"], [])
+    assert (left + right) / 2 == 500
+    ((left, _, right, _),) = graph.label_boxes([way], ["cloud: planned"], [(490, -10, 510, 10)])
+    assert right < 490 or left > 510
+
+
+def _boxes(root: ElementTree.Element, *, labels: bool = False) -> list[graph.Box]:
+    """Left, top, right, bottom of each node, or of each tunnel's label."""
     found = []
     for box in root.iter(f"{SVG}rect"):
-        if box.get("stroke"):
+        if box.get("fill-opacity") if labels else box.get("stroke"):
             x, y, width, height = (float(box.get(name, "nan")) for name in ("x", "y", "width", "height"))
             found.append((x, y, x + width, y + height))
     return found
