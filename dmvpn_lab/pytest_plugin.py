@@ -67,6 +67,7 @@ def dmvpn_labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
 @pytest.fixture(scope="session")
 def dmvpn_lab(dmvpn_labs: Labs) -> LiveLab:
     """The session's lab. Override it to use another: `return dmvpn_labs.get("my-lab.yml")`."""
+    __tracebackhide__ = True
     return dmvpn_labs.get()
 
 

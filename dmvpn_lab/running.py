@@ -14,6 +14,7 @@ from typing import Any
 from dmvpn_lab import answers
 from dmvpn_lab.backends import backend, child
 from dmvpn_lab.backends.base import Backend, ExecResult
+from dmvpn_lab.backends.routes import Change
 from dmvpn_lab.backends.state import LabFolder, running_labs
 from dmvpn_lab.errors import LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
@@ -168,8 +169,8 @@ class RouteChange:
     at: float
     """Wall clock when it was heard of."""
     node: str
-    line: str
-    """As `ip monitor route` prints it."""
+    what: Change
+    """The route."""
 
 
 @dataclass(slots=True)
@@ -226,12 +227,14 @@ class Watch:
 
     async def follow_routes(self, node: str, ready: asyncio.Event) -> None:
         """Wake on each change of a router's routes."""
-        async with self.lab.stream(node, ["ip", "monitor", "route"]) as monitor:
+
+        def heard(changes: Sequence[Change]) -> None:
+            self.routes += (RouteChange(time.time(), node, change) for change in changes)
+            self._changed.set()
+
+        with self.lab.backend.routes(self.lab.plan.lab, node, heard) as ended:
             ready.set()
-            assert monitor.stdout is not None
-            while line := await monitor.stdout.readline():
-                self.routes.append(RouteChange(time.time(), node, line.decode(errors="replace").strip()))
-                self._changed.set()
+            await ended.wait()
 
 
 @contextlib.asynccontextmanager

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from dmvpn_lab.backends.routes import Heard
 from dmvpn_lab.spec.plan_types import Plan
 
 NodeFiles = Mapping[str, Mapping[str, str]]
@@ -71,3 +73,6 @@ class Backend(Protocol):
 
     async def open(self, lab: str, node: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A byte stream to the node's agent control socket."""
+
+    def routes(self, lab: str, node: str, heard: Heard) -> AbstractContextManager[asyncio.Event]:
+        """Hear of a node's routes for the length of a block; the event: it has ended. Raises LabError."""

@@ -15,10 +15,12 @@ import tarfile
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from dmvpn_lab.backends import links, procfs
 from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
+from dmvpn_lab.backends.routes import Heard, following
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.container import engine, image
 from dmvpn_lab.container.rights import CAPABILITIES
@@ -38,6 +40,8 @@ START_DEADLINE_S = 600.0
 PIDS = "pids"
 AT_ONCE = 8
 """Containers that are created, started or removed at the same time."""
+NOT_ENDED = "did not receive an exit event"
+"""In what the engine says when a container that it killed has not ended yet."""
 
 
 class DockerBackend:
@@ -106,6 +110,10 @@ class DockerBackend:
     async def open(self, lab: str, node: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The agent's UNIX socket, reached through /proc/PID/root."""
         return await procfs.open_agent(node, self._pid(lab, node))
+
+    def routes(self, lab: str, node: str, heard: Heard) -> AbstractContextManager[asyncio.Event]:
+        """By a socket in the node's network namespace."""
+        return following(self._pid(lab, node), heard)
 
     def container_name(self, lab: str, node: str) -> str:
         """What `docker ps` shows."""
@@ -181,10 +189,21 @@ class DockerBackend:
         return NodeState(container.labels[NODE_LABEL], running, int(state["Pid"]) if running else None)
 
     def _remove(self, container: Any) -> None:
-        from docker.errors import NotFound
+        """Kill and remove; one that has been removed meanwhile is no error.
+
+        The engine gives a killed container twelve seconds to end and then refuses to remove it. On a busy
+        host that is not enough: it has its SIGKILL, so its end is waited for.
+        """
+        from docker.errors import APIError, NotFound
 
         try:
-            container.remove(force=True, v=True)
+            try:
+                container.remove(force=True, v=True)
+            except APIError as error:
+                if NOT_ENDED not in (error.explanation or ""):
+                    raise
+                container.wait(timeout=engine.ANSWER_DEADLINE_S)
+                container.remove(force=True, v=True)
         except NotFound:
             return
 

@@ -11,12 +11,14 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dmvpn_lab.backends import links, process, procfs
 from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
 from dmvpn_lab.backends.cgroup import Cgroup
+from dmvpn_lab.backends.routes import Heard, following
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.errors import HostError, LabError, UsageError
 from dmvpn_lab.spec.plan_types import Plan
@@ -92,6 +94,10 @@ class NetnsBackend:
     async def open(self, lab: str, node: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The agent's UNIX socket, reached through /proc/PID/root."""
         return await procfs.open_agent(node, self._pid(lab, node))
+
+    def routes(self, lab: str, node: str, heard: Heard) -> AbstractContextManager[asyncio.Event]:
+        """By a socket in the node's network namespace."""
+        return following(self._pid(lab, node), heard)
 
     def _pid(self, lab: str, node: str) -> int:
         pids: dict[str, int] = LabFolder(lab).read_json("pids") or {}

@@ -5,16 +5,15 @@ Pure: a plan and a timeline in, rows out. `picture.py` draws them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from dmvpn_lab.backends.routes import RT_TABLE_MAIN
 from dmvpn_lab.running import Event, RouteChange
 from dmvpn_lab.scenario.timeline import StepResult, Timeline
 from dmvpn_lab.spec.plan_types import Plan
 
-ROUTE = re.compile(r"^(?P<gone>Deleted )?(?P<prefix>\S+) .*?\bvia (?P<via>\S+) dev (?P<interface>\S+)")
 TOGETHER_S = 0.25
 """Routes that come from one neighbour within so long are one update."""
 Kind = Literal[
@@ -123,14 +122,15 @@ class Lanes:
 
     def _route(self, change: RouteChange) -> Iterator[Row]:
         """A route by another router's tunnel address is what an update brought; or it is gone."""
-        found = ROUTE.match(change.line)
-        if found is None or " table " in change.line or found["via"] not in self._protocol:
+        route = change.what
+        senders = [self._protocol[str(via)] for via in route.via if str(via) in self._protocol]
+        if route.table != RT_TABLE_MAIN or not senders:
             return
-        if found["gone"]:
-            yield Row(change.at, "gone", found["prefix"], change.node)
-        else:
-            sender = self._protocol[found["via"]]
-            yield self._message(change.at, "update", sender, change.node, found["prefix"])
+        words = str(route.destination) if route.destination.prefixlen else "default"
+        if route.gone:
+            yield Row(change.at, "gone", words, change.node)
+        for sender in senders if not route.gone else ():
+            yield self._message(change.at, "update", sender, change.node, words)
 
     def _message(self, at: float, kind: Kind, source: str, target: str, words: str) -> Row:
         return Row(at, kind, words, source, target, frozenset((source, target)) in self.secured)

@@ -26,7 +26,9 @@ from dmvpn_lab.scenario.timeline import Timeline, verdict_words
 from dmvpn_lab.spec.plan_types import Plan
 from dmvpn_lab.testing.loop import Loop
 from dmvpn_lab.testing.observer import Observation, Observer
+from dmvpn_lab.testing.traces import told_in_words
 
+__tracebackhide__ = told_in_words
 T = TypeVar("T")
 WAIT_S = 30.0
 STEP_S = 0.5

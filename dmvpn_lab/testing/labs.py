@@ -17,7 +17,9 @@ from dmvpn_lab.testing import artefacts
 from dmvpn_lab.testing.capture import lines
 from dmvpn_lab.testing.lab import LiveLab
 from dmvpn_lab.testing.loop import Loop
+from dmvpn_lab.testing.traces import told_in_words
 
+__tracebackhide__ = told_in_words
 LOG = logging.getLogger("dmvpn_lab")
 
 

@@ -7,6 +7,10 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from dmvpn_lab.errors import DmvpnLabError
+from dmvpn_lab.testing.traces import told_in_words
+
+__tracebackhide__ = told_in_words
 T = TypeVar("T")
 
 
@@ -19,13 +23,18 @@ class Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine. An interrupt of the caller cancels it and waits for its end."""
+        """The result of a coroutine. An interrupt of the caller cancels it and waits for its end.
+
+        An error of ours comes without the frames and errors behind it: it says all in its words.
+        """
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
             raise
+        except DmvpnLabError as error:
+            raise error.with_traceback(None) from None
 
     def close(self) -> None:
         """Cancel what still runs, and end the thread."""

@@ -230,10 +230,14 @@ class Feed:
     async def _routes(self, node: str) -> None:
         """A routing daemon tells nothing of its neighbours; the routes that they bring do."""
         questions = [each for each in self._state.questions(node) if each.startswith(ROUTING)]
+
+        def heard(_: object) -> None:
+            self._ask_again(node, questions)
+
         while self._ended is None:
-            with contextlib.suppress(*GONE):
-                async with self._lab.stream(node, ["ip", "monitor", "route"]) as monitor:
-                    assert monitor.stdout is not None
-                    while await monitor.stdout.readline():
-                        self._ask_again(node, questions)
+            with (
+                contextlib.suppress(*GONE),
+                self._lab.backend.routes(self._lab.plan.lab, node, heard) as ended,
+            ):
+                await ended.wait()
             await asyncio.sleep(RECONNECT_S)

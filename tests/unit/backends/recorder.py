@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dmvpn_lab.backends.base import Backend, ExecResult, NodeState, Progress
+from dmvpn_lab.backends.routes import Heard
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.spec.plan_types import Plan
 
@@ -25,6 +27,8 @@ class Recorder:
     agents: dict[str, Path] = field(default_factory=dict)
     done: list[tuple[str, ...]] = field(default_factory=list)
     files: dict[tuple[str, str], str] = field(default_factory=dict)
+    following: dict[str, Heard] = field(default_factory=dict)
+    """Who hears of a node's routes at the moment."""
     states: tuple[NodeState, ...] = ()
 
     async def up(self, plan: Plan, files: Mapping[str, Mapping[str, str]], progress: Progress) -> None:
@@ -64,6 +68,15 @@ class Recorder:
     async def open(self, lab: str, node: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A real stream, to the test's own server."""
         return await asyncio.open_unix_connection(str(self.agents[node]))
+
+    @contextlib.contextmanager
+    def routes(self, lab: str, node: str, heard: Heard) -> Iterator[asyncio.Event]:
+        """The test tells of the changes, by `following`."""
+        self.following[node] = heard
+        try:
+            yield asyncio.Event()
+        finally:
+            del self.following[node]
 
 
 def as_port(recorder: Recorder) -> Backend:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 from xml.etree import ElementTree
 
+from dmvpn_lab.backends.routes import Change
 from dmvpn_lab.running import RouteChange
 from dmvpn_lab.scenario import picture
 from dmvpn_lab.scenario.lanes import Lanes, Row
@@ -17,6 +19,11 @@ IPSEC = bundled("ipsec")
 
 def event(at_s: float, node: str, name: str, **facts: Any) -> dict[str, Any]:
     return {"v": 1, "at": ZERO + at_s, "node": node, "event": name, "interface": "tunnel0", **facts}
+
+
+def change(destination: str, *via: str, table: int = 254, gone: bool = False) -> Change:
+    """A route of a node's kernel."""
+    return Change(ip_network(destination), tuple(ip_address(each) for each in via), table, gone)
 
 
 def rows(*events: dict[str, Any], **rest: Any) -> list[Row]:
@@ -32,7 +39,7 @@ DOWN = event(2.0, "spoke-a", "ipsec-down", nbma="172.17.0.1", local="172.16.1.1"
 
 def test_the_order_of_the_decks_last_slide_is_drawn_between_spoke_and_hub() -> None:
     up = event(1.5, "spoke-a", "eigrp-neighbour-up", neighbour="10.0.0.1")
-    route = RouteChange(ZERO + 1.8, "spoke-a", "192.168.0.0/24 via 10.0.0.1 dev tunnel0 proto 88")
+    route = RouteChange(ZERO + 1.8, "spoke-a", change("192.168.0.0/24", "10.0.0.1"))
     found = rows(UP, UP_AT_HUB, SENT, REPLY, up, routes=[route])
     assert [(r.kind, r.source, r.target, r.words) for r in found] == [
         ("ike", "spoke-a", "hub", "IKE/IPsec established"),  # told by both ends, drawn once
@@ -74,16 +81,24 @@ def test_an_address_that_moves_takes_its_owner_along() -> None:
 
 
 def test_routes_of_one_neighbour_at_one_time_are_one_update() -> None:
-    lines = ["192.168.0.0/24 via 10.0.0.1 dev tunnel0 proto 88", "192.168.2.0/24 via 10.0.0.1 dev tunnel0",
-             "Deleted 192.168.9.0/24 via 10.0.0.1 dev tunnel0",
-             "192.168.2.0/24 via 10.0.0.12 dev tunnel0 table 8193",  # a shortcut, not an update
-             "default via 172.16.1.254 dev eth1", "local 172.16.1.1 dev eth1 table local"]  # fmt: skip
-    routes = [RouteChange(ZERO + n / 100, "spoke-a", line) for n, line in enumerate(lines)]
+    changes = [change("192.168.0.0/24", "10.0.0.1"), change("192.168.2.0/24", "10.0.0.1"),
+               change("192.168.9.0/24", "10.0.0.1", gone=True),
+               change("192.168.2.0/24", "10.0.0.12", table=8193),  # a shortcut, not an update
+               change("0.0.0.0/0", "172.16.1.254"), change("172.16.1.1/32", table=255)]  # fmt: skip
+    routes = [RouteChange(ZERO + n / 100, "spoke-a", each) for n, each in enumerate(changes)]
     one, gone = rows(routes=routes)
     assert one.words == "routing update: 192.168.0.0/24, 192.168.2.0/24"
     assert (gone.source, gone.target, gone.words) == ("spoke-a", "", "routes gone: 192.168.9.0/24")
-    late = RouteChange(ZERO + 1, "spoke-a", lines[0])
+    late = RouteChange(ZERO + 1, "spoke-a", changes[0])
     assert len(rows(routes=[*routes, late])) == 3
+
+
+def test_a_route_by_two_neighbours_is_an_update_of_each_and_the_default_is_called_so() -> None:
+    default = RouteChange(ZERO, "spoke-a", change("0.0.0.0/0", "10.0.0.1", "10.0.0.12"))
+    assert [(row.source, row.target, row.words) for row in rows(routes=[default])] == [
+        ("hub", "spoke-a", "routing update: default"),
+        ("spoke-b", "spoke-a", "routing update: default"),
+    ]
 
 
 def test_acts_and_proofs_stand_at_their_times() -> None:

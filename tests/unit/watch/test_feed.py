@@ -292,8 +292,9 @@ def test_a_routing_daemon_is_asked_again_when_a_route_changes(tmp_path: Path) ->
         assert (found["node"], found["protocol"], found["neighbour"], found["peer"], found["up"]) == (
             "hub", "bgp", "10.0.0.11", "spoke-a", True
         )  # fmt: skip
-        # The recorder's `ip monitor route` prints one line and ends: the daemons are asked once more.
         followed.recorder.done.clear()
+        assert set(followed.recorder.following) == {"hub", "spoke-a", "spoke-b"}
+        followed.recorder.following["hub"]([])
         await followed.frame(lambda frame: any(done[0] == "hub" for done in followed.recorder.done))
 
     following("hub-and-spoke-bgp", tmp_path, test)
