@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.base import CheckResult
 from dmvpn_lab.checks.outside import outside
-from dmvpn_lab.checks.reachability import host_behind
+from dmvpn_lab.checks.ways import host_behind
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.faults.base import Line
 from dmvpn_lab.routing import protocol

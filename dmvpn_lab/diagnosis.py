@@ -14,7 +14,8 @@ from dmvpn_lab import charon_log, validity
 from dmvpn_lab.checks.adjacency import adjacent
 from dmvpn_lab.checks.encryption import behind_one_address, rivals, shared
 from dmvpn_lab.checks.outside import outside
-from dmvpn_lab.checks.reachability import host_behind, way
+from dmvpn_lab.checks.reachability import forwarded
+from dmvpn_lab.checks.ways import host_behind
 from dmvpn_lab.errors import LabError
 from dmvpn_lab.render.identity import identity
 from dmvpn_lab.routing import protocol
@@ -224,7 +225,7 @@ async def _route(pair: Pair) -> Broken | None:
         lan = far.lan_interface()
         if lan is None or lan.address is None:
             continue
-        device = (await way(pair.lab, node, str(lan.address.ip))).get("dev")
+        device = (await forwarded(pair.lab, node, str(lan.address.ip))).get("dev")
         if device != tunnel.name:
             evidence = f"{node.name} sends packets for {far.name}'s LAN out of {device or 'no interface'}"
             return Broken("route", evidence, f"dmvpn-lab show {node.name} routes")

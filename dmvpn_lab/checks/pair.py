@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from dmvpn_lab.checks.outside import outside
-from dmvpn_lab.checks.reachability import Member, has_lan, host_behind, of_family, path, trace, way
+from dmvpn_lab.checks.reachability import forwarded, trace
+from dmvpn_lab.checks.ways import Member, has_lan, host_behind, of_family, path
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import CloudPlan
 
@@ -74,7 +75,7 @@ class Pair:
 
     async def gateway(self) -> str:
         """The next hop, as the spoke's kernel says."""
-        return (await way(self.lab, self.source[0], self.far)).get("gateway") or "nobody"
+        return (await forwarded(self.lab, self.source[0], self.far)).get("gateway") or "nobody"
 
     async def peer_nbma(self) -> str | None:
         """Where the world sees the other spoke."""

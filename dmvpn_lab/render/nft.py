@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dmvpn_lab.render import ipsec
-from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
+from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
 NFLOG_GROUP = 0x2001
 """Where the agent of a phase 3 hub listens."""
@@ -97,13 +97,8 @@ def nft(plan: Plan, node: NodePlan) -> str:
 def _shorter(plan: Plan, node: NodePlan) -> list[tuple[str, str]]:
     """Tunnels of a phase 3 hub from one to another of which spokes could send directly."""
     hubs = [each for each in node.tunnels if each.role == "hub" and plan.cloud(each.cloud).phase == 3]
-    apart = {each.name: _domain(plan.cloud(each.cloud)) for each in hubs}
+    apart = {each.name: plan.cloud(each.cloud).domain() for each in hubs}
     return [(a.name, b.name) for a in hubs for b in hubs if apart[a.name] == apart[b.name]]
-
-
-def _domain(cloud: CloudPlan) -> tuple[int, int | None, bool]:
-    """Equal for tunnels whose spokes can send to each other."""
-    return cloud.network_id, cloud.key, cloud.ipsec is not None
 
 
 def redirect(ways: Sequence[tuple[str, str]], *, ipv6: bool = False) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from dmvpn_lab import checks
-from dmvpn_lab.checks.reachability import host_behind, pairs_of
+from dmvpn_lab.checks.ways import host_behind, ways
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.faults import registry
 from dmvpn_lab.faults.registry import Kind
@@ -81,8 +81,7 @@ def _says_something(check: str, plan: Plan) -> bool:
         case "adjacency":
             return any(protocol(cloud.routing.protocol).exchanges_routes for cloud in plan.clouds)
         case "reachability":
-            return any(pairs_of(plan, cloud) for cloud in plan.clouds
-                       if protocol(cloud.routing.protocol).exchanges_routes)  # fmt: skip
+            return any(ways(plan))
     return True
 
 

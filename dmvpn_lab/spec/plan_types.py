@@ -133,6 +133,10 @@ class CloudPlan:
         """Of IP, that its tunnels carry."""
         return (4,) if self.subnet_ipv6 is None else (4, 6)
 
+    def domain(self) -> tuple[int, int | None, bool]:
+        """Network-id, GRE key, protected or not: equal for clouds whose spokes can send to each other."""
+        return self.network_id, self.key, self.ipsec is not None
+
 
 @dataclass(frozen=True, slots=True)
 class StaticMap:

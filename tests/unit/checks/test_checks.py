@@ -13,7 +13,7 @@ import pytest
 from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.checks import ALL, CheckResult, adjacency, base, multicast, reachability, registration
 from dmvpn_lab.checks.base import Check, awaited
-from dmvpn_lab.checks.reachability import pairs_of, path
+from dmvpn_lab.checks.ways import path
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.agents import knowing
@@ -228,45 +228,12 @@ def test_a_cloud_without_routing_is_not_looked_at(recorder: Recorder) -> None:
 # --- reachability -----------------------------------------------------------------------------------
 
 
-def names(of: Plan, cloud: str) -> list[tuple[str, str]]:
-    return [(source[0].name, target[0].name) for source, target in pairs_of(of, of.cloud(cloud))]
-
-
-def test_every_pair_of_the_deck_is_tried_both_ways() -> None:
-    assert set(names(DECK, "dmvpn")) == {
-        ("spoke-a", "hub"), ("hub", "spoke-a"), ("spoke-b", "hub"), ("hub", "spoke-b"),
-        ("spoke-a", "spoke-b"), ("spoke-b", "spoke-a"),
-    }  # fmt: skip
-
-
-def test_routers_without_a_lan_are_left_out() -> None:
-    assert all("hub-2" not in pair for pair in names(plan(DUAL_HUB), "dmvpn"))
-
-
-def test_many_spokes_are_tried_in_a_ring() -> None:
-    text = "lab: many\nclouds: {c: {subnet: 10.0.0.0/24}}\nnodes:\n"
-    text += "  hub: {nbma: 172.17.0.1/24, lan: 192.168.0.1/24, clouds: {c: {role: hub}}}\n"
-    for i in range(1, 11):
-        text += f"  s-{i}: {{nbma: 172.16.{i}.1/24, lan: 192.168.{i}.1/24, clouds: {{c: {{role: spoke}}}}}}\n"
-    pairs = names(plan(text), "c")
-    between = [pair for pair in pairs if "hub" not in pair]
-    assert len(pairs) == 20 + 10
-    assert sorted(source for source, _ in between) == sorted(target for _, target in between)
-    assert all(source != target for source, target in between)
-
-
 def hops(source: str, target: str) -> list[str]:
     cloud = DECK.cloud("dmvpn")
     near, far = (
         next((n, t) for n in DECK.routers() for t in n.tunnels if n.name == name) for name in (source, target)
     )
     return [str(hop) for hop in path(DECK, cloud, near, far)]
-
-
-def test_the_path_between_spokes_leads_through_the_hub() -> None:
-    assert hops("spoke-a", "spoke-b") == ["192.168.1.1", "10.0.0.1", "10.0.0.12", "192.168.2.2"]
-    assert hops("spoke-a", "hub") == ["192.168.1.1", "10.0.0.1", "192.168.0.2"]
-    assert hops("hub", "spoke-b") == ["192.168.0.1", "10.0.0.12", "192.168.2.2"]
 
 
 TRACE = """\

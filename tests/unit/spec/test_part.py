@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dmvpn_lab.checks.reachability import pairs_of
+from dmvpn_lab.checks.ways import pairs_of
 from dmvpn_lab.errors import UsageError
 from dmvpn_lab.render.files import files
 from dmvpn_lab.spec.part import part
