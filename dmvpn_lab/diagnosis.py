@@ -7,6 +7,7 @@ Each rests on the one before, so what comes after a broken link tells nothing an
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -112,6 +113,9 @@ async def _walk(
             status = await lab.query(node.name, "status")
         except LabError as error:
             return Broken("agent", str(error), f"dmvpn-lab exec {node.name} -- ps ax")
+        cut = await _line(lab, node.name, tunnel.source)
+        if cut is not None:
+            return cut
         nbma = next(t["nbma"] for t in status["tunnels"] if t["interface"] == tunnel.name)
         if nbma is None:
             return Broken("underlay", f"{node.name}'s {tunnel.source} has no address",
@@ -124,6 +128,22 @@ async def _walk(
         if broken is not None:
             return broken
     return None
+
+
+async def _line(lab: RunningLab, node: str, interface: str) -> Broken | None:
+    """What the kernel says of a NBMA interface: without a carrier nothing else matters."""
+    done = await lab.exec(node, "ip", "-json", "link", "show", "dev", interface)
+    flags = json.loads(done.stdout)[0]["flags"] if done.exit_code == 0 else None
+    if flags is None:
+        wrong = "is not there"
+    elif "UP" not in flags:
+        wrong = "is down"
+    elif "LOWER_UP" not in flags:
+        wrong = "has no carrier: its line is cut"
+    else:
+        return None
+    look_at = f"dmvpn-lab exec {node} -- ip -statistics link"
+    return Broken("underlay", f"{node}'s {interface} {wrong}", look_at)
 
 
 async def _underlay(pair: Pair) -> Broken | None:

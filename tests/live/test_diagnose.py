@@ -83,14 +83,24 @@ def test_a_whole_lab_is_said_to_be_whole(lab: LiveLab) -> None:
     }  # fmt: skip
 
 
-def test_a_line_that_is_down_is_the_underlays_fault(lab: LiveLab) -> None:
+def test_a_line_without_carrier_is_the_underlays_fault(lab: LiveLab) -> None:
     lab.must("isp", "ip", "link", "set", "eth2", "down")
     try:
         finding = until(lab, "spoke-a", "underlay")
+        assert finding["evidence"] == "spoke-a's eth1 has no carrier: its line is cut"
         assert finding["look_at"].startswith("dmvpn-lab exec spoke-a -- ")
         assert diagnose(lab)["spoke-b"]["link"] == "whole"
     finally:
         lab.must("isp", "ip", "link", "set", "eth2", "up")
+    until(lab, "spoke-a", "whole")
+
+
+def test_an_interface_that_was_set_down_is_told(lab: LiveLab) -> None:
+    lab.must("spoke-a", "ip", "link", "set", "eth1", "down")
+    try:
+        assert until(lab, "spoke-a", "underlay")["evidence"] == "spoke-a's eth1 is down"
+    finally:
+        lab.must("spoke-a", "ip", "link", "set", "eth1", "up")
     until(lab, "spoke-a", "whole")
 
 
