@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,32 @@ Event = tuple[str, float, Mapping[str, Any]]
 """Name, time of day, facts."""
 
 
+class History:
+    """The last events. Those that were published together are one entry: a hub tells of many at once."""
+
+    def __init__(self) -> None:
+        self._batches: deque[tuple[str, float, Sequence[Mapping[str, Any]]]] = deque()
+        self._count = 0
+
+    def add(self, name: str, at: float, facts: Sequence[Mapping[str, Any]]) -> None:
+        """Add events of one kind; what is not needed for HISTORY of them goes."""
+        self._batches.append((name, at, facts))
+        self._count += len(facts)
+        while self._count - len(self._batches[0][2]) >= HISTORY:
+            self._count -= len(self._batches.popleft()[2])
+
+    def last(self, count: int) -> list[Event]:
+        """So many of them, or as many as are kept: HISTORY at the most."""
+        events = [(name, at, each) for name, at, facts in self._batches for each in facts]
+        return events[-min(count, HISTORY) :] if count > 0 else []
+
+
 class Control:
     """Answers queries and hands events to subscribers."""
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._history: deque[Event] = deque(maxlen=HISTORY)
+        self._history = History()
         self._clients: set[Client] = set()
         self._server: asyncio.Server | None = None
         self._path = Path()
@@ -63,16 +83,19 @@ class Control:
         for client in tuple(self._clients):
             client.close()
 
-    def publish(self, name: str, *facts: Mapping[str, Any]) -> None:
-        """Give events of one kind, each with its facts, their time and pass them on."""
+    def publish(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Give an event its time and pass it on."""
+        self.publish_all(name, (facts,))
+
+    def publish_all(self, name: str, facts: Sequence[Mapping[str, Any]]) -> None:
+        """The same for events of one kind, each with its facts."""
         at = time.time()
-        events = [(name, at, each) for each in facts]
-        self._history.extend(events)
+        self._history.add(name, at, facts)
         subscribers = [client for client in self._clients if client.subscribed]
         if not subscribers:
             return  # nobody pays for the encoding
-        for event in events:
-            line = _encode(_told(event))
+        for each in facts:
+            line = _encode(_told((name, at, each)))
             for client in subscribers:
                 client.write(line)
 
@@ -101,7 +124,7 @@ class Control:
         """All events that are kept, the last ones, or none."""
         if isinstance(wanted, bool) or not isinstance(wanted, int):
             wanted = HISTORY if wanted is True else 0
-        return [_told(event) for event in list(self._history)[-wanted:]] if wanted > 0 else []
+        return [_told(event) for event in self._history.last(wanted)]
 
 
 class Client(asyncio.Protocol):

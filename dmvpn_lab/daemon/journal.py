@@ -77,7 +77,9 @@ class Journal:
         lines = self._lines_of(changes)
         if not lines:
             return
-        self._changes += len(changes.bindings) + sum(len(bindings) for _, bindings in changes.renewed)
+        self._changes += len(changes.bindings)
+        for _, (_, told) in changes.renewed:
+            self._changes += len(told)
         try:
             if self._changes > max(LEAST_CHANGES, GARBAGE * len(self._bindings)):
                 self._begin(self._path)
@@ -89,10 +91,14 @@ class Journal:
             self._path.unlink(missing_ok=True)
 
     def _lines_of(self, changes: Changes) -> list[str]:
-        lines = []
+        lines: list[str] = []
         if not changes.last_id <= self._reserved < changes.last_id + 2 * ID_BLOCK:
             self._reserved = changes.last_id + ID_BLOCK
             lines.append(_id_line(self._reserved))
+        if changes.renewed:
+            lines += renew_lines(changes.renewed)
+        if not changes.bindings:
+            return lines
         bound: list[tuple[int, Binding]] = []
         for domain, protocol, binding in changes.bindings:
             if binding is not None:
@@ -100,7 +106,7 @@ class Journal:
                 bound.append((domain, binding))
             elif self._bindings.pop((domain, protocol.packed), None) is not None:
                 lines.append(gone_line(domain, protocol))
-        return lines + bind_lines(bound) + renew_lines(changes.renewed)
+        return lines + bind_lines(bound)
 
     def close(self) -> None:
         """Close the file; it stays, for the next agent."""

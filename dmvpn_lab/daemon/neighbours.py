@@ -37,6 +37,8 @@ class NeighbourQueue:
 
     def flush(self) -> list[tuple[Change, str | None]]:
         """Make the changes. Returns each with the error, None when the kernel took it."""
+        if not self._changes and not self._lost:
+            return []
         changes, lost = self._changes, self._lost
         self._changes, self._lost, self.urgent = [], [], False
         numbers = self._netlink.apply([_request(port, change) for port, change in changes])

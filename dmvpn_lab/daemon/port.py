@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 from dmvpn_lab.address import IpAddress
@@ -41,7 +42,9 @@ class Port:
         self.broadcasts = frozenset(broadcasts_of(self._subnet) if self._subnet is not None else ())
         """Addresses that are no peer's, and have a neighbour of their own."""
         self._peers: set[IPv4Address] = set()
-        self._outgoing: list[tuple[bytes, IPv4Address]] = []
+        self._outgoing: list[bytes] = []
+        self._receivers: list[IPv4Address] = []
+        """Where each of those goes."""
         self._with_inherited = False
         self.tap: MulticastTap | None = None
         """None on point-to-point GRE, which carries multicast by itself."""
@@ -106,15 +109,17 @@ class Port:
         elif self.tap is not None:
             self.tap.change_peers(added, removed)
 
-    def put(self, *packets: tuple[bytes, IPv4Address]) -> None:
-        """Have NHRP sent by the next `send`, each packet to a NBMA address."""
+    def put(self, packets: Iterable[bytes], nbmas: Iterable[IPv4Address]) -> None:
+        """Have NHRP sent by the next `send`, each packet to its NBMA address."""
         self._outgoing += packets
+        self._receivers += nbmas
 
     def send(self) -> None:
         """Send what was put; what the kernel does not take now is counted, the core sends again."""
         if self._outgoing:
-            outgoing, self._outgoing = self._outgoing, []
-            failed = self.nhrp.send(outgoing)
+            packets, self._outgoing = self._outgoing, []
+            nbmas, self._receivers = self._receivers, []
+            failed = self.nhrp.send(packets, nbmas)
             if failed:
                 self.counters["send-failed"] += failed
 

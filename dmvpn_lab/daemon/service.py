@@ -301,11 +301,11 @@ class Service:
             match action:
                 case SendPacket():
                     if action.interface in self._ports:
-                        self._ports[action.interface].put((action.data, action.nbma))
+                        self._ports[action.interface].put((action.data,), (action.nbma,))
                 case Registered():
-                    self._control.publish("peer-registered", *action.facts)
+                    self._control.publish_all("peer-registered", action.facts)
                     if action.interface in self._ports:
-                        self._ports[action.interface].put(*action.replies)
+                        self._ports[action.interface].put(action.replies, action.nbmas)
                 case Notify():
                     self._control.publish(action.name, action.facts)
                     if action.name == "registered" and self._protocols is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
 
 from dmvpn_lab.address import PeerAddress
@@ -21,6 +23,17 @@ KNOWN_LIMIT = 16384
 """Addresses of senders that are kept: to make one costs more than to receive its packet."""
 
 
+class KnownSenders(dict[int, PeerAddress]):
+    """Addresses by their octets as a number, in the host's byte order; one that is missing is made."""
+
+    def __missing__(self, number: int) -> PeerAddress:
+        if len(self) >= KNOWN_LIMIT:
+            self.clear()
+        address = PeerAddress(number.to_bytes(4, sys.byteorder))
+        self[number] = address
+        return address
+
+
 class NhrpSocket:
     """Bound to one tunnel. Stays usable while the link is down and up again."""
 
@@ -29,7 +42,7 @@ class NhrpSocket:
         self._socket = open_packet_socket(interface, ETH_P_NHRP, RECEIVE_BUFFER)
         self._inbox = Inbox(self._socket, BATCH)
         self._outbox = Outbox(self._socket, socket.if_nametoindex(interface), ETH_P_NHRP, BATCH)
-        self._known: dict[bytes, PeerAddress] = {}
+        self._known = KnownSenders()
 
     def fileno(self) -> int:
         """For a selector or an event loop."""
@@ -39,30 +52,25 @@ class NhrpSocket:
         """Close the socket."""
         self._socket.close()
 
-    def receive(self) -> list[tuple[bytes, IPv4Address | None]]:
+    def receive(self) -> Iterator[tuple[bytes, IPv4Address | None]]:
         """Packets that are there, at most BATCH, each with its outer source.
 
         The source is None on point-to-point GRE. Raises OSError.
         """
-        known = self._known
-        return [(data, known.get(nbma) or self._know(nbma)) for data, nbma in self._inbox.take()]
+        packets, senders = self._inbox.take()
+        if senders is None:
+            return zip(packets, itertools.repeat(None))
+        return zip(packets, map(self._known.__getitem__, senders), strict=True)
 
-    def _know(self, nbma: bytes) -> IPv4Address | None:
-        if not nbma:
-            return None
-        if len(self._known) >= KNOWN_LIMIT:
-            self._known.clear()
-        return self._known.setdefault(nbma, PeerAddress(nbma))
-
-    def send(self, packets: Sequence[tuple[bytes, IPv4Address]]) -> int:
-        """Send packets, each to a NBMA address. Returns how many the kernel did not take.
+    def send(self, packets: Sequence[bytes], nbmas: Sequence[IPv4Address]) -> int:
+        """Send packets, each to its NBMA address. Returns how many the kernel did not take.
 
         Point-to-point GRE has its destination and ignores the address.
         """
         if len(packets) > FEW:
-            return self._outbox.send([data for data, _ in packets], [nbma.packed for _, nbma in packets])
+            return self._outbox.send(packets, [nbma.packed for nbma in nbmas])
         failed = 0
-        for data, nbma in packets:
+        for data, nbma in zip(packets, nbmas, strict=True):
             try:
                 send_packet(self._socket, data, self._interface, ETH_P_NHRP, nbma)
             except OSError:

@@ -24,12 +24,12 @@ _MSGHDR = "@PIPNPNi0P"
 _MMSGHDR = struct.Struct(f"{_MSGHDR}I0P")
 _IOVEC = struct.Struct("@PN")
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
-_LENGTH = struct.Struct(f"@{struct.calcsize(_MSGHDR)}xI0P")
+_LENGTH_AT = struct.calcsize(_MSGHDR)
 """Of a header: the length of what came."""
 _LONGEST_NAME = 48
 """Octets between two names that the kernel fills in: a link-layer address has 32 at the most."""
-_ADDRESS = struct.Struct(f"11xB4s{_LONGEST_NAME - 16}x")
-"""Of a name: the length of the link-layer address, and its first four octets."""
+_ADDRESS_LENGTH_AT, _ADDRESS_AT = 11, 12
+"""Of a name."""
 _SLOT = 1 << 16
 """Octets of the room for a packet; what is not touched takes no memory."""
 _NOTHING = (errno.EAGAIN, errno.ENETDOWN, errno.ENXIO, errno.ENODEV)
@@ -61,28 +61,38 @@ class Inbox:
 
     def __init__(self, sock: socket.socket, count: int) -> None:
         self._file, self._frame = sock.fileno(), _Frame(count, _LONGEST_NAME)
-        self._slots = range(0, count * _SLOT, _SLOT)
+        self._expected: list[int] = []
+        self._slices: list[slice] = []
+        """Where in the room packets of the expected lengths are: mostly those that came last time."""
+        frame = self._frame
+        self._lengths = _every(frame.headers, _MMSGHDR.size, _LENGTH_AT, "I")
+        self._addresses = _every(frame.names, _LONGEST_NAME, _ADDRESS_AT, "I")
+        self._address_lengths = _every(frame.names, _LONGEST_NAME, _ADDRESS_LENGTH_AT, "B")
 
-    def take(self) -> list[tuple[bytes, bytes]]:
-        """The packets that are there, each with the four octets of its sender's link-layer address.
+    def take(self) -> tuple[list[bytes], list[int] | None]:
+        """The packets that are there, and the link-layer address of each one's sender.
 
-        As many as there is room for, and none when there is none. The address is empty on a link
-        whose addresses have not four octets. Raises OSError.
+        As many as there is room for, and none when there is none. An address is its four octets
+        as a number, in the host's byte order; None: the link's addresses have not four octets.
+        Raises OSError.
         """
         frame = self._frame
         found = _LIBC.recvmmsg(self._file, frame.pointer, frame.count, socket.MSG_DONTWAIT, None)
         if found < 0:
             number = ctypes.get_errno()
             if number in _NOTHING:
-                return []
+                return [], None
             raise OSError(number, os.strerror(number))
-        room = frame.room
-        lengths = _LENGTH.iter_unpack(memoryview(frame.headers)[: found * _MMSGHDR.size])
-        names = _ADDRESS.iter_unpack(memoryview(frame.names)[: found * _LONGEST_NAME])
-        return [
-            (room[at : at + length], address if size == 4 else b"")
-            for at, (length,), (size, address) in zip(self._slots, lengths, names, strict=False)
-        ]
+        room, lengths = frame.room, self._lengths[:found].tolist()
+        if lengths != self._expected[:found]:
+            self._expect(lengths)
+        packets = [room[where] for where in self._slices[:found]]
+        four_octets = self._address_lengths[0] == 4  # of one link all are
+        return packets, self._addresses[:found].tolist() if four_octets else None
+
+    def _expect(self, lengths: list[int]) -> None:
+        self._expected = lengths
+        self._slices = [slice(i * _SLOT, i * _SLOT + length) for i, length in enumerate(lengths)]
 
 
 class Outbox:
@@ -94,24 +104,35 @@ class Outbox:
         self._frame.names[:] = name * count
         self._between = name[16:] + name[:12]
         """What stands between two link-layer addresses."""
+        self._lengths: list[int] = []
+        """Of the packets that the vectors are laid out for: mostly those of the last time."""
 
     def send(self, packets: Sequence[bytes], addresses: Sequence[bytes]) -> int:
         """Send packets, each to four octets of link-layer address. Returns how many were not taken."""
-        count = self._frame.count
-        starts = range(0, len(packets), count)
-        return sum(self._send(packets[i : i + count], addresses[i : i + count]) for i in starts)
+        count, failed = self._frame.count, 0
+        while packets:
+            failed += self._send(packets[:count], addresses[:count])
+            packets, addresses = packets[count:], addresses[count:]
+        return failed
 
     def _send(self, packets: Sequence[bytes], addresses: Sequence[bytes]) -> int:
-        frame, vectors, at = self._frame, array("L"), self._frame.base
-        for data in packets:
-            vectors.append(at)
-            vectors.append(len(data))
-            at += len(data)
-        frame.room[: at - frame.base] = b"".join(packets)
-        frame.vectors[: len(packets) * _IOVEC.size] = vectors.tobytes()
+        frame, lengths, octets = self._frame, list(map(len, packets)), b"".join(packets)
+        if lengths != self._lengths[: len(lengths)]:
+            self._lay_out(lengths)
+        frame.room[: len(octets)] = octets
         names = self._between.join(addresses)
-        frame.names[12 : 12 + len(names)] = names
+        frame.names[_ADDRESS_AT : _ADDRESS_AT + len(names)] = names
         return self._push(len(packets))
+
+    def _lay_out(self, lengths: list[int]) -> None:
+        """Have the vectors say where packets of these lengths are, one behind the other."""
+        vectors, at = array("L"), self._frame.base
+        for length in lengths:
+            vectors.append(at)
+            vectors.append(length)
+            at += length
+        self._frame.vectors[: len(vectors) * vectors.itemsize] = vectors.tobytes()
+        self._lengths = lengths
 
     def _push(self, count: int) -> int:
         """Have the kernel take what is laid out; it stops at each packet that it does not take.
@@ -131,6 +152,12 @@ class Outbox:
             else:
                 done, failed = done + 1, failed + 1
         return failed
+
+
+def _every(memory: bytearray, size: int, offset: int, kind: str) -> memoryview:
+    """A number of each record in some memory, of a kind as `struct` has them."""
+    view: memoryview[int] = memoryview(memory).cast(kind)  # type: ignore[call-overload]
+    return view[offset // view.itemsize :: size // view.itemsize]
 
 
 def _address_of(memory: bytearray | mmap.mmap) -> int:

@@ -11,7 +11,7 @@ Those of a registration are not frozen: that would be four times as much work to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -112,14 +112,16 @@ class Registered:
     """Registrations that were accepted together: a hub does little else, so they are one action."""
 
     interface: str
-    replies: list[tuple[bytes, IPv4Address]] = field(default_factory=list)
-    """To be sent, each to a NBMA address."""
-    facts: list[Mapping[str, Any]] = field(default_factory=list)
+    replies: list[bytes]
+    nbmas: list[IPv4Address]
+    """Where to send each reply."""
+    facts: list[Mapping[str, Any]]
     """Those of an event `peer-registered` for each."""
 
     def apart(self) -> list[Action]:
         """The same as actions that are one thing each."""
-        replies = [SendPacket(self.interface, nbma, data) for data, nbma in self.replies]
+        pairs = zip(self.nbmas, self.replies, strict=True)
+        replies = [SendPacket(self.interface, nbma, data) for nbma, data in pairs]
         return [*(Notify("peer-registered", each) for each in self.facts), *replies]
 
 
@@ -141,7 +143,7 @@ def registered(actions: list[Action], interface: str) -> Registered:
     """What another accepted registration of a tunnel is to be added to, at the end of some actions."""
     last = actions[-1] if actions else None
     if not isinstance(last, Registered) or last.interface != interface:
-        last = Registered(interface)
+        last = Registered(interface, [], [], [])
         actions.append(last)
     return last
 

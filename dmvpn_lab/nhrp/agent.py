@@ -30,6 +30,7 @@ from dmvpn_lab.nhrp.config import TunnelConfig
 from dmvpn_lab.nhrp.constants import PacketType
 from dmvpn_lab.nhrp.packet import Packet
 from dmvpn_lab.nhrp.purger import Purger
+from dmvpn_lab.nhrp.renewal import renew
 from dmvpn_lab.nhrp.request_ids import RequestIds
 from dmvpn_lab.nhrp.resolver import Resolver
 from dmvpn_lab.nhrp.route import Route
@@ -153,10 +154,11 @@ class Agent:
 
     def take_changes(self) -> Changes:
         """What `restore` of the next agent must know, since the last call."""
-        domains = self.domains.items()
-        renewed = [(domain, cache.take_renewed()) for domain, cache in domains]
-        changed = [(domain, *change) for domain, cache in domains for change in cache.take_changed()]
-        return Changes(self._ids.last, changed, renewed)
+        changes = Changes(self._ids.last, [], [])
+        for domain, cache in self.domains.items():
+            changes.renewed += [(domain, renewed) for renewed in cache.take_renewed()]
+            changes.bindings += [(domain, *change) for change in cache.take_changed()]
+        return changes
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -165,7 +167,8 @@ class Agent:
         due = [cache.deadline() for cache in self.domains.values()]
         due += [self._resolver.deadline(), self._purger.deadline()]
         due += [registration.due for part in self._parts for registration in part.registrations]
-        return min((each for each in due if each is not None), default=None)
+        known = [each for each in due if each is not None]
+        return min(known) if known else None
 
     def tick(self, now: float) -> list[Action]:
         """Do what is due: expire bindings, retransmit, renew."""
@@ -237,12 +240,17 @@ class Agent:
         self, interface: str, packets: Iterable[tuple[bytes, IPv4Address | None]], now: float
     ) -> list[Action]:
         """Packets came in together, each with its outer source; that is None on point-to-point GRE."""
-        tunnel, actions = self.tunnels[interface], list[Action]()
-        for data, nbma in packets:
+        tunnel, rest = self.tunnels[interface], iter(packets)
+        actions: list[Action] = []
+        while True:
+            # What waits for the kernel may be about the same address, and came first.
+            other = next(rest, None) if self._server.pending else renew(tunnel, rest, now, actions)
+            if other is None:
+                return actions
+            data, nbma = other
             outer = nbma or tunnel.config.destination
-            if outer is not None and not self._server.of_form(tunnel, data, outer, now, actions):
+            if outer is not None and not self._server.of_form(tunnel, data, outer, actions):
                 actions += self._handle(tunnel, data, outer, now)
-        return actions
 
     def receive(self, interface: str, data: bytes, nbma: IPv4Address | None, now: float) -> list[Action]:
         """One packet came in."""

@@ -54,6 +54,10 @@ class Binding:
         return self.expires is not None and self.expires <= now
 
 
+Renewed = tuple[float, list[Binding]]
+"""When bindings end now (monotonic seconds) that are else what they were. Their addresses are alike long."""
+
+
 class Cache:
     """Bindings by protocol address. A static one is never displaced by a dynamic one.
 
@@ -63,6 +67,8 @@ class Cache:
 
     def __init__(self, limit: int = CACHE_LIMIT) -> None:
         self._bindings: dict[bytes, Binding] = {}
+        self.at = self._bindings.get
+        """The binding of the address with these octets. No method: that would take four times as long."""
         self._limit = limit
         self._next_expiry: float | None = None
         self._peers: defaultdict[str, dict[IPv4Address, int]] = defaultdict(dict)
@@ -71,8 +77,7 @@ class Cache:
         """Interface -> NBMA addresses that came into `_peers` or left it, in order."""
         self._changed: dict[bytes, IpAddress] = {}
         """Addresses whose dynamic binding is another one, or gone."""
-        self._renewed: dict[bytes, Binding] = {}
-        """Bindings that are the same but for their end and their request ID."""
+        self._renewed: list[Renewed] = []
 
     def __iter__(self) -> Iterator[Binding]:
         return iter(self._bindings.values())
@@ -84,10 +89,6 @@ class Cache:
         """The binding of that address."""
         return self._bindings.get(protocol.packed)
 
-    def at(self, octets: bytes) -> Binding | None:
-        """The binding of the address with these octets."""
-        return self._bindings.get(octets)
-
     @property
     def full(self) -> bool:
         """Whether one more address would be over the limit."""
@@ -95,7 +96,7 @@ class Cache:
 
     def room_for(self, interface: str, nbma: IPv4Address) -> bool:
         """Whether that peer may register one more address."""
-        return not self.full and self._peers[interface].get(nbma, 0) < PEER_LIMIT
+        return len(self._bindings) < self._limit and self._peers[interface].get(nbma, 0) < PEER_LIMIT
 
     def bind(self, binding: Binding) -> Binding | None:
         """Add or replace; returns what was there before."""
@@ -109,13 +110,12 @@ class Cache:
             self._next_expiry = binding.expires if sooner else self._next_expiry
         return previous
 
-    def renew(self, binding: Binding, expires: float, request_id: int) -> None:
-        """A binding that is here ends later.
+    def renewed(self, expires: float, bindings: list[Binding]) -> None:
+        """Bindings that are here, with addresses of one length, have that end and other request IDs now.
 
         A hub does little else; who follows the peers has nothing to hear of it.
         """
-        binding.expires, binding.request_id = expires, request_id
-        self._renewed[binding.octets] = binding
+        self._renewed.append((expires, bindings))
 
     def remove(self, protocol: IpAddress) -> Binding | None:
         """Forget an address; returns what was there."""
@@ -155,16 +155,19 @@ class Cache:
 
     def take_changed(self) -> list[tuple[IpAddress, Binding | None]]:
         """Addresses whose dynamic binding changed since the last call; None: it is gone."""
+        if not self._changed:
+            return []
         changed, self._changed = self._changed, {}
         found = ((protocol, self._bindings.get(octets)) for octets, protocol in changed.items())
         return [(protocol, None if b is None or b.static else b) for protocol, b in found]
 
-    def take_renewed(self) -> list[Binding]:
+    def take_renewed(self) -> list[Renewed]:
         """Bindings that were only renewed since the last call. To be called before `take_changed`."""
-        renewed, self._renewed = self._renewed, {}
-        if not self._changed:
-            return list(renewed.values())
-        return [binding for octets, binding in renewed.items() if octets not in self._changed]
+        renewed, self._renewed = self._renewed, []
+        if renewed and self._changed:
+            return [(expires, [each for each in bindings if each.octets not in self._changed])
+                    for expires, bindings in renewed]  # fmt: skip
+        return renewed
 
     def _count(self, binding: Binding, change: int) -> None:
         if binding.static:

@@ -256,8 +256,10 @@ class Resolver:
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
-        due = (self._timers.deadline(), self._alive.deadline())
-        return min((each for each in due if each is not None), default=None)
+        first, second = self._timers.deadline(), self._alive.deadline()
+        if first is None or second is None:
+            return second if first is None else first
+        return min(first, second)
 
     def out_of_reach(self, now: float) -> tuple[list[SendPacket], list[Key]]:
         """Ask peers in use again whether they are there; and those that are not any more."""

@@ -21,7 +21,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from dmvpn_lab.address import IpAddress
-from dmvpn_lab.nhrp.cache import Binding
+from dmvpn_lab.nhrp.cache import Binding, Renewed
 from dmvpn_lab.nhrp.config import TunnelConfig
 
 Record = dict[str, Any]
@@ -43,15 +43,15 @@ NOTHING = Saved(found=False)
 """There was no earlier agent, or its file cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Changes:
-    """What became different since the last record."""
+    """What became different since the last record. Not frozen: that would be twice as much work to make."""
 
     last_id: int
     bindings: list[tuple[int, IpAddress, Binding | None]]
     """Network-id, protocol address, and its binding; None: it is gone."""
-    renewed: list[tuple[int, list[Binding]]] = field(default_factory=list)
-    """Network-id, and bindings that were told before: the same objects, with another end."""
+    renewed: list[tuple[int, Renewed]] = field(default_factory=list)
+    """Network-id, and bindings that were told before: the same objects."""
 
 
 def bind_lines(bindings: Iterable[tuple[int, Binding]]) -> list[str]:
@@ -76,26 +76,18 @@ def gone_line(domain: int, protocol: IpAddress) -> str:
     return f'{{"gone":{domain},"protocol":"{protocol.packed.hex()}"}}\n'
 
 
-def renew_lines(renewed: Iterable[tuple[int, list[Binding]]]) -> list[str]:
+def renew_lines(renewed: Iterable[tuple[int, Renewed]]) -> list[str]:
     """The records of renewals: a hub writes little else."""
     return [
-        f'{{"renew":{domain},"expires":{int(1000 * (expires or 0))},{_whose(length, told)}}}\n'
-        for domain, bindings in renewed
-        for (expires, length), told in _alike(bindings).items()
+        f'{{"renew":{domain},"expires":{int(1000 * expires)},{_whose(len(told[0].octets), told)}}}\n'
+        for domain, (expires, told) in renewed
+        if told
     ]
 
 
 def _whose(length: int, told: list[Binding]) -> str:
     octets = b"".join([each.octets for each in told]).hex()
     return f'"length":{length},"of":"{octets}","ids":{[each.request_id for each in told]}'
-
-
-def _alike(bindings: list[Binding]) -> dict[tuple[float | None, int], list[Binding]]:
-    """By when they end and how long the address is: mostly all of those that came together are alike."""
-    kinds = {(each.expires, len(each.octets)) for each in bindings}
-    if len(kinds) == 1:
-        return dict.fromkeys(kinds, bindings)
-    return {kind: [e for e in bindings if (e.expires, len(e.octets)) == kind] for kind in kinds}
 
 
 def renewals_of(record: Record) -> list[tuple[Key, float, int]]:

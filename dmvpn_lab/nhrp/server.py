@@ -19,10 +19,10 @@ from dmvpn_lab.nhrp.askers import Asker
 from dmvpn_lab.nhrp.cache import Binding
 from dmvpn_lab.nhrp.constants import CieCode, PacketType, PurgeFlag, meaning
 from dmvpn_lab.nhrp.form import SHORTEST, Client, Forms
-from dmvpn_lab.nhrp.later import Later
 from dmvpn_lab.nhrp.nhs import Verdict
 from dmvpn_lab.nhrp.packet import Packet, decode, encode
 from dmvpn_lab.nhrp.purger import Purger
+from dmvpn_lab.nhrp.renewal import told
 from dmvpn_lab.nhrp.transit import Transit
 from dmvpn_lab.nhrp.tunnel import Tunnel
 
@@ -70,44 +70,20 @@ class Server:
         self._tunnels = tunnels
         self._transit = transit
         self._purger = purger
-        self._pending: dict[int, Pending] = {}
+        self.pending: dict[int, Pending] = {}
+        """Registrations that wait for the kernel, by token."""
         self._asking: set[Key] = set()
         self._token = 0
         self._forms = {name: Forms() for name in tunnels}
 
-    def of_form(
-        self, tunnel: Tunnel, data: bytes, outer: IPv4Address, now: float, actions: list[Action]
-    ) -> bool:
-        """Handle a request of a form that was accepted before, and add what to do.
+    def of_form(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, actions: list[Action]) -> bool:
+        """Have the kernel take a new neighbour for a request of a form that was accepted before.
 
-        False: it is no such request, and has to go the long way.
+        False: not all that a first registration is judged by allows it, and it has to go the long way.
         """
-        if len(data) < SHORTEST:
+        if tunnel.config.owners is not None or len(data) < SHORTEST:
             return False
-        binding = tunnel.cache.at(data[32:36] if data[20] == 4 else data[32:48])
-        if binding is None:
-            return self._ask(tunnel, data, outer, actions)
-        client = binding.client
-        if client is None or self._pending or binding.ended(now):
-            return False
-        form, number = client.form, client.request_id(data)
-        here = form.part.nbma is form.server and form.part.parts is tunnel.parts
-        if number is None or not here or (binding.nbma is not outer and binding.nbma != outer):
-            return False
-        tunnel.cache.renew(binding, now + form.holding_time_s, number)
-        form.part.renewals += 1
-        if form.natted:
-            tunnel.counters[counters.NBMA_MISMATCH] += 1
-        if client.facts is None:
-            client.facts = _facts(binding, binding.nbma)
-        renewed = registered(actions, form.part.config.name)
-        renewed.facts.append(client.facts)
-        renewed.replies.append((client.reply(number), outer))
-        return True
-
-    def _ask(self, tunnel: Tunnel, data: bytes, outer: IPv4Address, actions: list[Action]) -> bool:
-        """Have the kernel take a new neighbour, if all that a first registration is judged by allows it."""
-        if tunnel.config.owners is not None:
+        if tunnel.cache.at(data[32:36] if data[20] == 4 else data[32:48]) is not None:
             return False
         client = self._forms[tunnel.config.name].client(tunnel.nbma, data, outer)
         request_id = None if client is None else client.request_id(data)
@@ -115,10 +91,10 @@ class Server:
             return False
         form, octets = client.form, client.octets[4:]
         (first, last, own), name = form.numbers, tunnel.config.name
-        number = client.words & (_IPV4 if len(octets) == 4 else _IPV6)
+        number = client.number & (_IPV4 if len(octets) == 4 else _IPV6)
         allowed = first <= number <= last and number != own and tunnel.cache.room_for(name, outer)
         key = (name, octets, outer.packed, request_id)
-        if not allowed or key in self._asking or len(self._pending) >= PENDING_LIMIT:
+        if not allowed or key in self._asking or len(self.pending) >= PENDING_LIMIT:
             return False
         tunnel.counters[_REGISTRATION_RECEIVED] += 1
         if form.natted:
@@ -131,7 +107,7 @@ class Server:
     def _wait(self, pending: Pending) -> list[Action]:
         self._asking.add(pending.key)
         self._token += 1
-        self._pending[self._token] = pending
+        self.pending[self._token] = pending
         verdict = pending.verdict
         return [InstallNeighbour(pending.tunnel.config.name, verdict.protocol, verdict.nbma, self._token)]
 
@@ -154,7 +130,7 @@ class Server:
         key = (tunnel.name, verdict.protocol.packed, outer.packed, request.request_id)
         if key in self._asking:
             return []
-        if len(self._pending) >= PENDING_LIMIT:
+        if len(self.pending) >= PENDING_LIMIT:
             tunnel.counters[counters.DROPPED_BUSY] += 1
             return []
         natted = request.source_nbma != outer
@@ -176,7 +152,7 @@ class Server:
         self, token: int, ok: bool, now: float, moved: dict[str, Tunnel], actions: list[Action]
     ) -> None:
         """One of them: adds what to do, and the tunnels whose peers may be others now."""
-        pending = self._pending.pop(token, None)
+        pending = self.pending.pop(token, None)
         if pending is None:
             return  # withdrawn: a purge came after the request
         self._asking.discard(pending.key)
@@ -237,8 +213,9 @@ class Server:
                 moved[previous.interface] = self._tunnels[previous.interface]
                 actions.append(RemoveNeighbour(previous.interface, previous.protocol))
         accepted = registered(actions, name)
-        accepted.facts.append(_facts(binding, previous.nbma if previous is not None else None))
-        accepted.replies.append((self._success(pending, binding), nbma))
+        accepted.facts.append(told(binding, previous.nbma if previous is not None else None))
+        accepted.replies.append(self._success(pending, binding))
+        accepted.nbmas.append(nbma)
         if not kept:
             actions += self._purger.changed(tunnel.config.network_id, verdict.protocol, now)
 
@@ -248,7 +225,7 @@ class Server:
         if client is not None and client.form.server is tunnel.nbma:
             tunnel.counters[_REGISTRATION_SENT] += 1
             binding.client = client
-            return client.reply(pending.key[3])
+            return client.answer(pending.key[3])
         request = pending.request
         reply = self._reply(tunnel, request, CieCode.SUCCESS, verdict.nbma).data
         if tunnel.config.owners is None:
@@ -303,12 +280,12 @@ class Server:
 
     def _withdraw(self, tunnel: Tunnel, purge: Packet, outer: IPv4Address) -> list[Action]:
         """Forget the registrant's requests that still wait for the kernel."""
-        tokens = [token for token, each in self._pending.items()
+        tokens = [token for token, each in self.pending.items()
                   if each.tunnel is tunnel and each.verdict.nbma == outer
                   and nhs.purges(purge, each.verdict.protocol, tunnel.config)]  # fmt: skip
         actions: list[Action] = []
         for token in tokens:
-            pending = self._pending.pop(token)
+            pending = self.pending.pop(token)
             self._asking.discard(pending.key)
             actions += self._put_back(tunnel, pending.verdict.protocol)
         return actions
@@ -331,15 +308,3 @@ class Server:
     def _send(self, tunnel: Tunnel, outer: IPv4Address, packet: Packet) -> SendPacket:
         tunnel.counters[counters.sent(packet.type)] += 1
         return SendPacket(tunnel.name, outer, encode(packet))
-
-
-def _facts(binding: Binding, previous: IPv4Address | None) -> Later:
-    """What `peer-registered` tells of a binding, and of the NBMA address that it had before."""
-    return Later(lambda: {
-        "interface": binding.interface,
-        "protocol": str(binding.protocol),
-        "nbma": str(binding.nbma),
-        "holding_time_s": binding.holding_time_s,
-        "unique": binding.unique,
-        "previous_nbma": None if previous is None else str(previous),
-    })  # fmt: skip

@@ -9,13 +9,11 @@ from dmvpn_lab.address import IpAddress
 from dmvpn_lab.nhrp.actions import Action, ChangeMulticastPeers, Notify
 from dmvpn_lab.nhrp.cache import Cache
 from dmvpn_lab.nhrp.config import TunnelConfig
-from dmvpn_lab.nhrp.constants import PacketType
-from dmvpn_lab.nhrp.counters import NO_IDENTITY, TunnelCounters, received, sent
+from dmvpn_lab.nhrp.counters import NO_IDENTITY, TunnelCounters
 from dmvpn_lab.nhrp.later import Later
 from dmvpn_lab.nhrp.nhc import Registration
 from dmvpn_lab.nhrp.packet import Packet
 
-_RECEIVED, _SENT = received(PacketType.REGISTRATION_REQUEST), sent(PacketType.REGISTRATION_REPLY)
 HOLD_S = 3.0
 """A registration waits so long for the word that its sender has an SA."""
 HELD_LIMIT = 256
@@ -47,8 +45,6 @@ class Tunnel:
     """The static maps are in place."""
     registrations: list[Registration] = field(init=False)
     counters: TunnelCounters = field(default_factory=TunnelCounters)
-    renewals: int = 0
-    """Registrations renewed by the short way, which are not among the counters yet."""
     secured: dict[IPv4Address, str] = field(default_factory=dict)
     """Peers with which there is an IPsec SA: NBMA address -> authenticated IKE identity."""
     held: list[Held] = field(default_factory=list)
@@ -72,11 +68,6 @@ class Tunnel:
 
     def counted(self) -> dict[str, int]:
         """The counters of the interface, in order."""
-        for part in self.parts:
-            if part.renewals:
-                self.counters[_RECEIVED] += part.renewals
-                self.counters[_SENT] += part.renewals
-                part.renewals = 0
         return dict(sorted(self.counters.items()))
 
     @property

@@ -35,7 +35,7 @@ class Speaker:
     def send(self, data: bytes | Packet, nbma: str = HUB_NBMA) -> None:
         """To a NBMA address, the hub's if not told."""
         octets = data if isinstance(data, bytes) else encode(data)
-        assert self._socket.send([(octets, IPv4Address(nbma))]) == 0
+        assert self._socket.send([octets], [IPv4Address(nbma)]) == 0
 
     def hear(self, patience_s: float = PATIENCE_S) -> list[Packet]:
         """What comes in next; AssertionError when nothing does."""

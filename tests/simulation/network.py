@@ -177,7 +177,7 @@ class Router:
             self.saved.pop(protocol, None)
             if binding is not None:
                 self.saved[protocol] = binding
-        for _, renewed in changes.renewed:
+        for _, (_, renewed) in changes.renewed:
             self.saved |= {binding.protocol: binding for binding in renewed}
         self._arm()
         self.check(actions)

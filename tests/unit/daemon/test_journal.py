@@ -57,7 +57,8 @@ def test_the_newest_of_several_bindings_of_an_address_counts(path: Path) -> None
 
 
 def renewed(binding: Binding, domain: int = 1) -> Changes:
-    return Changes(7, [], [(domain, [binding])])
+    assert binding.expires is not None
+    return Changes(7, [], [(domain, (binding.expires, [binding]))])
 
 
 def test_a_renewal_moves_the_end_of_its_binding_and_of_no_other(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from dmvpn_lab.nhrp.cache import Binding, Cache
@@ -96,10 +95,10 @@ def test_a_renewal_is_told_apart_from_a_change_and_moves_no_peer() -> None:
     cache.bind(dynamic(OTHER, 10.0, OTHER_NBMA))
     assert (cache.take_renewed(), len(cache.take_changed())) == ([], 2)
     assert cache.take_moved(TUNNEL) == [SPOKE_NBMA, OTHER_NBMA]
-    cache.renew(bound, 15.0, 6)
-    cache.renew(bound, 20.0, 7)
-    assert cache.get(SPOKE) == replace(dynamic(SPOKE, 20.0), request_id=7)
-    assert (cache.take_renewed(), cache.take_changed(), cache.take_moved(TUNNEL)) == ([bound], [], [])
+    bound.expires = 20.0
+    cache.renewed(20.0, [bound])
+    assert cache.take_renewed() == [(20.0, [bound])]
+    assert (cache.take_changed(), cache.take_moved(TUNNEL)) == ([], [])
     assert [binding.protocol for binding in cache.expire(10.0)] == [OTHER]
     assert cache.take_renewed() == []
 
@@ -110,12 +109,11 @@ def test_what_was_renewed_and_then_changed_or_went_is_told_as_a_change() -> None
     for each in bound:
         cache.bind(each)
     cache.take_changed()
-    for each in bound:
-        cache.renew(each, 20.0, 7)
+    cache.renewed(20.0, bound)
     moved = dynamic(SPOKE, 30.0, OTHER_NBMA)
     cache.bind(moved)
     cache.remove(OTHER)
-    assert cache.take_renewed() == []
+    assert cache.take_renewed() == [(20.0, [])]
     assert cache.take_changed() == [(SPOKE, moved), (OTHER, None)]
 
 

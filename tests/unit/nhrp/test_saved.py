@@ -42,7 +42,8 @@ def test_bindings_that_were_made_together_share_a_record_and_others_have_their_o
 def test_renewals_that_end_together_share_a_record_and_each_keeps_its_id() -> None:
     late = replace(VALID, protocol=OTHER, request_id=9)
     other = replace(VALID, expires=400.0, request_id=10)
-    lines = renew_lines([(1, [VALID, late, other]), (2, [late])])
+    told = [(1, (301.5, [VALID, late])), (1, (400.0, [other])), (2, (301.5, [late])), (1, (9.0, []))]
+    lines = renew_lines(told)
     assert sorted(renewals_of(json.loads(line)) for line in lines) == [
         [((1, SPOKE.packed), 301.5, 5), ((1, OTHER.packed), 301.5, 9)],
         [((1, SPOKE.packed), 400.0, 10)],
