@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dmvpn_lab.backends import child, leftovers, procfs
 from dmvpn_lab.backends.base import NodeFiles, Progress
-from dmvpn_lab.backends.docker import START_DEADLINE_S, DockerBackend
+from dmvpn_lab.backends.docker import AT_ONCE, START_DEADLINE_S, DockerBackend
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.container import image
 from dmvpn_lab.errors import HostError, LabError, UsageError
@@ -24,6 +24,10 @@ DEPLOYED = "containerlab"
 """In the lab's folder: the topology file that was deployed."""
 EXTERNAL = "external"
 """In the lab's folder: the nodes whose image is not ours."""
+
+
+LIMITS = ("--max-workers", str(AT_ONCE), "--timeout", f"{START_DEADLINE_S:.0f}s")
+"""By itself it makes all nodes at once, and gives up when Docker takes two minutes for one of them."""
 
 
 class ContainerlabBackend(DockerBackend):
@@ -46,7 +50,7 @@ class ContainerlabBackend(DockerBackend):
             topology = place / render.topology_file(plan)
             folder.write_json(DEPLOYED, str(topology))
             folder.write_json(EXTERNAL, _externals(plan))
-            await _run([program, "deploy", "--topo", str(topology)], progress)
+            await _run([program, "deploy", *LIMITS, "--topo", str(topology)], progress)
             await self._wait(plan, await self._pids(plan), progress)
         except BaseException:
             await self.down(plan.lab)
@@ -72,7 +76,7 @@ class ContainerlabBackend(DockerBackend):
         program = shutil.which(PROGRAM)
         if deployed is not None and program is not None and await asyncio.to_thread(os.path.exists, deployed):
             with contextlib.suppress(LabError):  # it refuses where its containers have gone already
-                await _run([program, "destroy", "--topo", deployed, "--cleanup"], lambda *_: None)
+                await _run([program, "destroy", *LIMITS, "--topo", deployed, "--cleanup"], lambda *_: None)
         for container in await asyncio.to_thread(self._containers, lab):
             await asyncio.to_thread(self._remove, container)
         await asyncio.to_thread(leftovers.remove, self._client, lab)

@@ -28,6 +28,8 @@ class Interface:
     """Octets; 0 leaves it as it is."""
     addresses: tuple[str, ...]
     mac: str | None = None
+    held: bool = False
+    """Its line is down until all services run: who asks there is answered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,9 @@ def parse(document: dict[str, Any]) -> NodeConfig:
     return NodeConfig(
         hostname=document["hostname"],
         interfaces=tuple(
-            Interface(i["name"], i["mtu"], tuple(i.get("addresses", ())), i.get("mac"))
+            Interface(
+                i["name"], i["mtu"], tuple(i.get("addresses", ())), i.get("mac"), held=i.get("held", False)
+            )
             for i in document["interfaces"]
         ),
         routes=tuple(Route(r["destination"], r["via"], r.get("source")) for r in document.get("routes", ())),

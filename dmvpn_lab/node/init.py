@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dmvpn_lab import answers
+from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.daemon import __main__ as agent
 from dmvpn_lab.daemon.config import load as load_agent
 from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, LabError
-from dmvpn_lab.node import config, interfaces, mounted, standalone
+from dmvpn_lab.node import capabilities, config, interfaces, mounted, standalone
 from dmvpn_lab.node.supervisor import LOGS, Start, Supervisor, fork, spawn
 
 LEAVE_S = 1.0
@@ -35,7 +36,8 @@ def main(node: config.NodeConfig | None = None) -> int:
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
-        if node is None:
+        if node is None:  # a container, which may have been given more than it needs
+            capabilities.keep(CAPABILITIES)
             mounted.install()
         run(node or standalone.load())
     except DmvpnLabError as error:
@@ -65,6 +67,7 @@ def run(node: config.NodeConfig) -> None:
     for path in (str(READY), *(service.ready for service, _ in units if service.ready)):
         Path(path).unlink(missing_ok=True)  # a container that was stopped and started kept its /run
     supervisor.start_all(units)
+    interfaces.release(node)
     phases["services"] = time.monotonic() - began - phases["interfaces"] - phases["filter"]
     while not supervisor.ending:
         if supervisor.whole():

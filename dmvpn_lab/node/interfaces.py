@@ -19,7 +19,7 @@ WORD_AFTER_S = 10.0
 
 
 def set_up(config: NodeConfig) -> None:
-    """Configure every interface, then the routes. Returns when all are there and up.
+    """Configure every interface, then the routes. Returns when all are there, and up if they are not held.
 
     Raises LabError when an interface does not come, NetlinkError when the kernel refuses one.
     """
@@ -39,6 +39,17 @@ def set_up(config: NodeConfig) -> None:
                 table = source_rule.TABLES + number
                 source_rule.put_rule(netlink, IPv4Address(route.source), table)
                 put_route(netlink, network, ip_address(route.via), table)
+
+
+def release(config: NodeConfig) -> None:
+    """Bring up the lines that were held: whoever is at their other end sees the carrier come."""
+    held = {each.name for each in config.interfaces if each.held}
+    if not held:
+        return
+    with Netlink() as netlink:
+        for link in list_links(netlink):
+            if link.name in held:
+                set_link(netlink, link.index, link.name, flags=IFF_UP)
 
 
 def _wait_for(netlink: Netlink, names: set[str], patience_s: float) -> dict[str, Link]:
@@ -76,4 +87,7 @@ def _configure(netlink: Netlink, interface: Interface, link: Link) -> None:
     set_link(netlink, link.index, link.name, mac=interface.mac, mtu=interface.mtu or None)
     for address in interface.addresses:
         put_address(netlink, link.index, ip_interface(address))
-    set_link(netlink, link.index, link.name, flags=IFF_UP)
+    if interface.held:  # also where it is up already, as containerlab makes it
+        set_link(netlink, link.index, link.name, clear=IFF_UP)
+    else:
+        set_link(netlink, link.index, link.name, flags=IFF_UP)

@@ -65,7 +65,7 @@ def topology_file(plan: Plan) -> str:
 def directory(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, str]:
     """Relative path -> text. Raises LabError when containerlab would refuse it."""
     found = {path: text for texts in mounted(files).values() for path, text in texts.items()}
-    document = topology(plan, files, image)
+    document = topology(plan, files, image) | {"mgmt": {"skip-when-unused": True}}  # since release 0.76
     if wrong := problems(document, found):
         raise LabError("containerlab would refuse this lab:\n" + "\n".join(wrong))
     found[topology_file(plan)] = yaml.safe_dump(document, sort_keys=False)

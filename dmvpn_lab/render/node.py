@@ -10,7 +10,7 @@ from dmvpn_lab.render import dhcp, ipsec
 from dmvpn_lab.render.nft import nft
 from dmvpn_lab.routing import protocol
 from dmvpn_lab.routing.base import Program, Rendered
-from dmvpn_lab.spec.plan_types import InterfacePlan, NodePlan, Plan, Route
+from dmvpn_lab.spec.plan_types import AccessPlan, InterfacePlan, NodePlan, Plan, Route
 
 PATH = "/etc/dmvpn-lab/node.json"
 ROUTER_SYSCTLS = {
@@ -47,7 +47,7 @@ def node(plan: Plan, each: NodePlan) -> str:
     document = {
         "version": 1,
         "hostname": each.name,
-        "interfaces": [_interface(interface) for interface in each.interfaces],
+        "interfaces": [_interface(plan, each, interface) for interface in each.interfaces],
         "routes": [_route(route) for route in each.routes],
         "sysctls": _sysctls(plan, each),
         "wished_sysctls": {} if _ipv6(each) else WISHED_SYSCTLS,
@@ -89,13 +89,16 @@ def routing(plan: Plan, each: NodePlan) -> Rendered:
     return Rendered(files, tuple(programs), directories)
 
 
-def _interface(interface: InterfacePlan) -> dict[str, Any]:
+def _interface(plan: Plan, each: NodePlan, interface: InterfacePlan) -> dict[str, Any]:
     static = [] if interface.dhcp else [str(address) for address in interface.addresses()]
     return {
         "name": interface.name,
         "mac": interface.mac,
         "mtu": interface.mtu,
         "addresses": static,
+        # A DHCP client that is not answered asks again after 4, 8, 16, 32 and 64 s (RFC 2131, section 4.1):
+        # it sees no carrier until its server is there.
+        "held": any(access.isp_interface == interface.name for access in _served(plan, each)),
     }
 
 
@@ -105,15 +108,19 @@ def _route(route: Route) -> dict[str, str]:
 
 
 def _dhcp(plan: Plan, each: NodePlan) -> Iterable[Program]:
-    for access in plan.access:
-        if access.provider == each.name and access.dynamic:
-            yield Program(
-                f"dhcp-{access.isp_interface}", dhcp.server_argv(access), ready=dhcp.server_ready(access)
-            )
+    for access in _served(plan, each):
+        yield Program(
+            f"dhcp-{access.isp_interface}", dhcp.server_argv(access), ready=dhcp.server_ready(access)
+        )
     for interface in each.interfaces:
         if interface.dhcp:
             _, argv = dhcp.client(interface.name)
             yield Program("dhcpcd", argv, restart=True)
+
+
+def _served(plan: Plan, each: NodePlan) -> list[AccessPlan]:
+    """The lines on which a node gives addresses."""
+    return [access for access in plan.access if access.provider == each.name and access.dynamic]
 
 
 def _ipsec(plan: Plan, each: NodePlan) -> Iterable[Program]:

@@ -7,16 +7,12 @@ import re
 import pytest
 
 from dmvpn_lab.container.rights import CAPABILITIES
+from dmvpn_lab.node.capabilities import NUMBERS
 from dmvpn_lab.testing import LiveLab
 from tests.live import backends
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
 
-NUMBERS = {
-    "CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7, "NET_BIND_SERVICE": 10,
-    "NET_ADMIN": 12, "NET_RAW": 13, "SYS_CHROOT": 18, "SYS_ADMIN": 21,
-}  # fmt: skip
-"""linux/capability.h."""
 LISTED = sum(1 << NUMBERS[name] for name in CAPABILITIES)
 BOUND = re.compile(r"CapBnd:\s+([0-9a-f]+)")
 

@@ -27,7 +27,7 @@ def test_a_node_of_the_least_keys_has_nothing_else() -> None:
 def test_every_key_is_understood() -> None:
     node = parse(LEAST | {
         "interfaces": [{"name": "eth1", "mtu": 1500, "mac": "02:00:00:00:00:01",
-                        "addresses": ["192.0.2.1/24"]}],
+                        "addresses": ["192.0.2.1/24"], "held": True}],
         "routes": [{"destination": "default", "via": "192.0.2.254"}],
         "sysctls": {"net.ipv4.ip_forward": "1"},
         "nft": "table inet x {}",
@@ -36,7 +36,7 @@ def test_every_key_is_understood() -> None:
                       "restart": True}, service("mgmtd")],
         "agent": True,
     })  # fmt: skip
-    assert node.interfaces == (Interface("eth1", 1500, ("192.0.2.1/24",), "02:00:00:00:00:01"),)
+    assert node.interfaces == (Interface("eth1", 1500, ("192.0.2.1/24",), "02:00:00:00:00:01", held=True),)
     assert node.routes == (Route("default", "192.0.2.254"),)
     assert node.sysctls == (("net.ipv4.ip_forward", "1"),)
     assert (node.nft, node.directories, node.agent) == ("table inet x {}", (("/run/frr", "frr"),), True)

@@ -18,7 +18,7 @@ from dmvpn_lab.linux.link import find_link
 from dmvpn_lab.linux.netlink import NetlinkError
 from dmvpn_lab.node import interfaces
 from dmvpn_lab.node.config import Interface, NodeConfig, Route, parse
-from dmvpn_lab.node.interfaces import set_up
+from dmvpn_lab.node.interfaces import release, set_up
 from tests.live.namespaces import Netns, wire
 
 pytestmark = pytest.mark.root
@@ -59,6 +59,24 @@ def test_an_interface_gets_its_mac_mtu_and_addresses_and_is_up(node: Netns, othe
         ("192.0.2.1", 24), ("198.51.100.1", 24),
     ]  # fmt: skip
     assert "02:00:00:00:00:aa" in node.ip("link show eth1")
+
+
+def test_a_held_line_has_no_carrier_until_it_is_released(node: Netns, other: Netns) -> None:
+    wire(other, "far", node, "eth1")
+    held = config(replace(ETH1, held=True))
+
+    def flags() -> tuple[bool, bool]:
+        near, far = (json.loads(netns.ip(f"-j link show {name}"))[0]["flags"]
+                     for netns, name in ((node, "eth1"), (other, "far")))  # fmt: skip
+        return "UP" in near, "LOWER_UP" in far
+
+    assert flags() == (True, True)  # as containerlab gives it to a node
+    with node.entered():
+        set_up(held)
+        assert flags() == (False, False)
+        release(held)
+    assert flags() == (True, True)
+    assert "192.0.2.0/24" in node.ip("route show dev eth1 proto kernel")
 
 
 def test_the_loopback_interface_is_up_though_nobody_names_it(node: Netns) -> None:

@@ -76,6 +76,10 @@ def test_nodes_have_capabilities_and_no_privilege_no_restart_and_no_network_of_d
     assert set(defaults["cap-add"]) == {"NET_ADMIN", "SYS_ADMIN"}
 
 
+def test_no_management_network_is_made_for_a_lab_that_does_not_use_it() -> None:
+    assert document()["mgmt"] == {"skip-when-unused": True}
+
+
 def test_the_more_nodes_a_lab_has_the_less_often_docker_looks_at_each() -> None:
     looked_at = document()["topology"]["defaults"]["healthcheck"]
     assert looked_at["start-period"] < containerlab.HEALTH_STEP_S  # while it lasts Docker looks all the time
