@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, ip_address, ip_interface
 from pathlib import PurePosixPath
 
 import pytest
@@ -91,6 +91,18 @@ def test_the_first_process_reads_each_node_as_planned(name: str, each: NodePlan)
         for r in each.routes
     )
     assert read.agent == (each.kind == "router")
+
+
+@pytest.mark.parametrize(("name", "each"), NODES)
+def test_a_line_is_held_if_addresses_are_leased_on_it_and_no_route_needs_it(
+    name: str, each: NodePlan
+) -> None:
+    read = configured(PLANS[name], each)
+    held = [i for i in read.interfaces if i.held]
+    leasing = {s.name.removeprefix("dhcp-") for s in read.services if s.name.startswith("dhcp-")}
+    assert {i.name for i in held} == leasing
+    networks = [ip_interface(address).network for i in held for address in i.addresses]
+    assert not [r for r in read.routes if any(ip_address(r.via) in network for network in networks)]
 
 
 @pytest.mark.parametrize(("name", "each"), NODES)
