@@ -66,9 +66,3 @@ def test_copies_of_a_route_for_a_packet_and_other_messages_are_no_change() -> No
     copy[CLONED_AT + 1] |= 0x2  # RTM_F_CLONED
     other[4] = 16  # RTM_NEWLINK
     assert decode_changes(bytes(copy) + bytes(other)) == []
-
-
-@pytest.mark.parametrize("datagram", RECORDED)
-def test_a_message_that_is_not_whole_ends_the_reading(datagram: bytes) -> None:
-    for length in range(len(datagram)):
-        assert decode_changes(ADDED + datagram[:length]) == decode_changes(ADDED)
