@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dmvpn_lab.testing import Labs, LiveLab
 
 LABS = pytest.StashKey["Labs"]()
+PACKAGE = Path(__file__).resolve().parent
 NAME_LIMIT = 120
 """Characters of a folder's name."""
 
@@ -94,6 +96,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test leaves a folder; its path is in the report and in JUnit's properties."""
+    whole = item.config.getoption("fulltrace")
+    if call.excinfo is not None and not whole and _is_ours(call.excinfo.value):
+        _cut(call.excinfo.tb)
     report = yield
     labs = item.config.stash.get(LABS, None)
     if report.failed and labs is not None and "dmvpn_labs" in getattr(item, "fixturenames", ()):
@@ -103,6 +108,22 @@ def pytest_runtest_makereport(
         item.user_properties.append(("dmvpn-lab-artefacts", str(folder)))
         report.sections.append(("dmvpn-lab", "\n".join([f"artefacts: {folder}", *problems])))
     return report
+
+
+def _is_ours(error: BaseException) -> bool:
+    """An error of the package: it says in its words what there is to say."""
+    return type(error).__module__ in ("dmvpn_lab.errors", "dmvpn_lab.testing.lab")
+
+
+def _cut(traceback: TracebackType | None) -> None:
+    """End a traceback at the line that called the package; a fixture of this module hides itself."""
+    while traceback is not None and traceback.tb_next is not None:
+        file = Path(traceback.tb_next.tb_frame.f_code.co_filename)
+        if PACKAGE in file.parents:
+            if file != Path(__file__):
+                traceback.tb_next = None
+            return
+        traceback = traceback.tb_next
 
 
 def _folder(item: pytest.Item, when: str) -> Path:

@@ -25,6 +25,8 @@ PATIENCE_S = 120.0
 """For all nodes together. pytest may end a whole run whose report of a test takes too long."""
 AT_ONCE = 16
 """Questions under way: a lab of fifty routers has five hundred, and perhaps little time for them."""
+NOTHING = "null\n"
+"""Of a protocol that the router does not speak: no file."""
 Question = Callable[[], Awaitable[str]]
 COMMANDS = {
     "addresses.txt": ("ip", "-details", "address", "show"),
@@ -55,6 +57,8 @@ async def _look(lab: RunningLab, folder: Path) -> list[str]:
         wanted += [(folder / "show" / node.name / name, ask) for name, ask in _shows(lab, node)]
     problems = []
     for (path, _), text in zip(wanted, await _answers([ask for _, ask in wanted]), strict=True):
+        if text == NOTHING:
+            continue
         if isinstance(text, str):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

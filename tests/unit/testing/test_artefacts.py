@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from pathlib import Path
 
 import pytest
 
+from dmvpn_lab import answers
 from dmvpn_lab.errors import LabError
+from dmvpn_lab.running import RunningLab
 from dmvpn_lab.testing import artefacts
+from tests.unit.agents import knowing
+from tests.unit.backends.recorder import Recorder
+from tests.unit.spec.labs import bundled
 
 
 def test_a_question_without_an_answer_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +50,16 @@ def test_no_more_questions_are_under_way_than_a_large_lab_can_bear() -> None:
 
     assert asyncio.run(artefacts._answers([ask] * 100)) == [""] * 100
     assert most == artefacts.AT_ONCE
+
+
+def test_of_a_protocol_that_a_router_does_not_speak_there_is_no_file(tmp_path: Path) -> None:
+    deck, recorder = bundled("hub-and-spoke"), Recorder()
+    known: dict[str, list[str] | None] = {query: None if query == "odr" else [] for query in answers.QUERIES}
+
+    async def look() -> list[str]:
+        async with knowing(recorder, {router.name: known for router in deck.routers()}):
+            return await artefacts._look(RunningLab(deck, recorder), tmp_path)
+
+    assert asyncio.run(look()) == []
+    tables = {path.stem for path in (tmp_path / "show" / "hub").glob("*.json")}
+    assert tables == set(answers.QUERIES) - {"odr"}

@@ -31,6 +31,7 @@ def test_a_test_that_needs_a_lab_fails_where_none_can_run_and_says_what_to_do(
 
 
 FAILING = """
+    from dmvpn_lab.controller import find_topology
     from dmvpn_lab.errors import LabError
     from dmvpn_lab.testing.lab import LiveLab
     from dmvpn_lab.testing.loop import Loop
@@ -51,6 +52,9 @@ FAILING = """
         finally:
             loop.close()
 
+    def test_a_wrong_word():
+        find_topology("hub-and-spook")
+
     def test_a_defect():
         loop = Loop()
         try:
@@ -68,6 +72,13 @@ def test_a_report_ends_at_the_line_of_the_test_that_met_an_error_and_shows_a_def
     said.fnmatch_lines([">*loop.run(refused())", "E*LabError: hub: refused: the cause"])
     said.no_fnmatch_line("*future.result()*")
     said.no_fnmatch_line("*OSError*")
+    said = pytester.runpytest_inprocess("-k", "a_wrong_word").stdout
+    said.fnmatch_lines(
+        [">*find_topology(*)", "E*UsageError: there is no topology*", "E*did you mean hub-and-spoke*"]
+    )
+    said.no_fnmatch_line("*def find_topology*")
+    said = pytester.runpytest_inprocess("-k", "a_wrong_word", "--full-trace").stdout
+    said.fnmatch_lines(["*def find_topology*"])
     said = pytester.runpytest_inprocess("-k", "a_defect").stdout
     said.fnmatch_lines(
         [">*loop.run(broken())", "*return future.result()", '>*raise ZeroDivisionError("a defect")']
