@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +31,13 @@ def main() -> int:
 
 
 def run(config: AgentConfig) -> None:
-    """Run an agent in this process until it is told to end. Raises DmvpnLabError."""
+    """Run an agent in this process until it is told to end. Raises DmvpnLabError.
+
+    It takes no processor from whom it hears (sched(7), SCHED_BATCH): all that a sender has to say
+    comes together, which costs the agent half as much. Where a processor is free nothing changes.
+    """
+    with contextlib.suppress(OSError):  # a kernel without that class
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     asyncio.run(_serve(config))
 

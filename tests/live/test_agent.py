@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -48,6 +49,13 @@ def test_the_first_request_leaves_at_once(lab: World) -> None:
     ready = spoke.wait("agent-ready")
     assert ready["tunnels"] == ["tunnel0"]
     assert abs(sent["at"] - ready["at"]) < 0.3
+
+
+def test_an_agent_takes_no_processor_from_whom_it_hears_and_its_parent_is_as_it_was(lab: World) -> None:
+    hub, before = lab.hub(), os.sched_getscheduler(0)
+    hub.start().wait("agent-ready")
+    assert os.sched_getscheduler(hub.pid) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == before == os.SCHED_OTHER
 
 
 def test_an_agent_that_ends_leaves_the_kernel_as_it_is_and_the_next_takes_over(lab: World) -> None:
