@@ -142,6 +142,8 @@ class Forms:
         end = _ENDS.get((data[18], data[19], data[20])) if len(data) >= SHORTEST else None
         if end is None or _SIZE.unpack_from(data)[0] != len(data):
             return None
+        if verdict.protocol != request.source_protocol:
+            return None  # what it registers stands in its entry, which is no field
         if part.nbma is not self._server or len(self._forms) >= LIMIT:
             self._forms, self._server = {}, part.nbma
         natted = request.source_nbma != verdict.nbma

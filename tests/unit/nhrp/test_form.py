@@ -153,6 +153,13 @@ def test_an_address_in_the_entry_is_what_is_registered_whoever_sends_it() -> Non
     assert list(bindings(at_hub)) == [str(SPOKE)]
 
 
+def test_whoever_names_another_address_in_its_entry_registers_that_one_each_time() -> None:
+    at_hub, named = hub(), Cie(prefix_length=32, holding_time_s=300, protocol=OTHER)
+    for number in (5, 6, 7):
+        deliver(at_hub, request(SPOKE, cie=named, request_id=number), now=2.0)
+        assert bindings(at_hub) == {str(OTHER): str(SPOKE_NBMA)}
+
+
 def test_one_that_names_itself_as_the_destination_does_not_lend_its_form_to_others() -> None:
     at_hub = registered(request(destination_protocol=SPOKE))
     stolen = request(OTHER, OTHER_NBMA, destination_protocol=SPOKE)
