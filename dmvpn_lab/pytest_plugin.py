@@ -56,6 +56,7 @@ def dmvpn_labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
         config.getoption("--lab-backend"),
         keep=config.getoption("--keep-lab"),
         capture=config.getoption("--lab-capture"),
+        hold=True,
     )
     config.stash[LABS] = labs
     try:

@@ -30,12 +30,21 @@ class Labs:
     """
 
     def __init__(
-        self, topology: str, backend: str, *, keep: bool = False, capture: Sequence[str] | None = None
+        self,
+        topology: str,
+        backend: str,
+        *,
+        keep: bool = False,
+        capture: Sequence[str] | None = None,
+        hold: bool = False,
     ) -> None:
         self.topology = topology
         self.backend = backend
         self.keep = keep
         self.capture = capture
+        self._hold = hold
+        self._held: list[LiveLab] = []
+        """Those whose block has failed, and whose report is perhaps still to be made."""
         self._loop: Loop | None = None
         self._up: dict[str, tuple[tuple[Path, str], LiveLab]] = {}
         """Lab name -> (topology file, backend), lab. Two labs of one name exclude each other."""
@@ -52,6 +61,7 @@ class Labs:
             raise HostError(
                 "this kernel has no GRE or ESP", hint="run the suite in the machine: dmvpn-lab pytest TESTS"
             )
+        self._let_go()
         path = controller.find_topology(topology or self.topology)
         key = (path.resolve(), backend or self.backend)
         plan = planner.read(path)
@@ -86,13 +96,21 @@ class Labs:
     def running(
         self, topology: str | None = None, backend: str | None = None, *, capture: Sequence[str] | None = None
     ) -> Iterator[LiveLab]:
-        """A lab for the length of a block: for a fixture of a module's own."""
+        """A lab for the length of a block: for a fixture of a module's own.
+
+        With `hold`, a block that fails leaves it up until a test ends or begins, or asks for a lab: the
+        report has yet to look at it.
+        """
         lab = self.get(topology, backend, capture=capture)
         try:
             yield lab
-        finally:
-            if self._up.get(lab.name, (None, None))[1] is lab and not self.keep:
-                self._drop(lab.name)
+        except BaseException:
+            if self._hold:
+                self._held.append(lab)
+            else:
+                self._end(lab)
+            raise
+        self._end(lab)
 
     def up(self) -> list[LiveLab]:
         """The labs that are up."""
@@ -100,11 +118,13 @@ class Labs:
 
     def before_test(self) -> None:
         """Forget what earlier tests have left: events and packets."""
+        self._let_go()
         for lab in self.up():
             lab.observer.begin()
 
     def after_test(self) -> None:
         """Undo the faults of the test. A lab that cannot be mended is taken down; that is an error."""
+        self._let_go()
         for lab in self.up():
             try:
                 lab.undo_all()
@@ -137,6 +157,16 @@ class Labs:
         if self._loop is not None:
             self._loop.close()
         return kept
+
+    def _let_go(self) -> None:
+        """The report of a block that failed is made."""
+        while self._held:
+            self._end(self._held.pop())
+
+    def _end(self, lab: LiveLab) -> None:
+        """A block is done with its lab."""
+        if self._up.get(lab.name, (None, None))[1] is lab and not self.keep:
+            self._drop(lab.name)
 
     def _drop(self, name: str) -> None:
         _, lab = self._up.pop(name)

@@ -13,6 +13,8 @@ from dmvpn_lab.backends.state import running_labs
 pytestmark = pytest.mark.live
 
 SUITE = """
+    import pytest
+
     PCAP_HEADER = 24
 
     def test_that_fails_after_a_fault(dmvpn_lab):
@@ -48,6 +50,22 @@ SUITE = """
         lab = dmvpn_labs.get()
         lab.down()
         assert lab.name == "something else"
+
+    def test_that_fails_within_a_block(dmvpn_labs):
+        with dmvpn_labs.running() as lab:
+            assert lab.name == "something else"
+
+    def test_that_comes_after_the_block(dmvpn_labs):
+        assert dmvpn_labs.up() == []
+
+    @pytest.fixture(scope="module")
+    def of_a_block(dmvpn_labs):
+        with dmvpn_labs.running() as lab:
+            assert lab.name == "something else"
+            yield lab
+
+    def test_whose_fixture_fails_within_a_block(of_a_block):
+        pass
 """
 
 
@@ -68,14 +86,15 @@ def suite(pytester: pytest.Pytester) -> pytest.RunResult:
 def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_there_is_to_know(
     suite: pytest.RunResult, pytester: pytest.Pytester
 ) -> None:
-    suite.assert_outcomes(passed=2, failed=4)
-    folder, one_link, no_link, without_a_lab = (
+    suite.assert_outcomes(passed=3, failed=5, errors=1)
+    folder, one_link, no_link, without_a_lab, block = (
         pytester.path / "left" / f"test_suite.py--test_that_{name}"
         for name in (
             "fails_after_a_fault",
             "fails_with_one_link_captured",
             "fails_without_a_capture",
             "takes_its_lab_down_and_fails",
+            "fails_within_a_block",
         )
     )
     assert [path.name for path in without_a_lab.iterdir()] == ["failure.txt"]
@@ -84,12 +103,16 @@ def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_th
     _captures_hold_the_registration(folder)
     assert [path.name for path in (one_link / "captures").iterdir()] == ["spoke-b.pcap"]
     assert list((no_link / "captures").iterdir()) == []
+    fixture = pytester.path / "left" / "test_suite.py--test_whose_fixture_fails_within_a_block" / "setup"
+    for each in (block, fixture):
+        assert "172.16.1.1" in (each / "show/hub/nhrp.json").read_text(), "it was up when the report was made"
     cache = json.loads((folder / "show/hub/nhrp.json").read_text())
     assert "172.16.1.77" in {entry["nbma"] for entry in cache}
     assert "agent.log" in (folder / "logs/hub.log").read_text()
     cases = ElementTree.parse(pytester.path / "junit.xml").findall(".//property")
     assert [(each.get("name"), each.get("value")) for each in cases] == [
-        ("dmvpn-lab-artefacts", str(left)) for left in (folder, one_link, no_link, without_a_lab)
+        ("dmvpn-lab-artefacts", str(left))
+        for left in (folder, one_link, no_link, without_a_lab, block, fixture)
     ]
     assert "phase-1" not in running_labs()
 
