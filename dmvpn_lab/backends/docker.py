@@ -23,7 +23,6 @@ from dmvpn_lab.backends.base import ExecResult, NodeFiles, NodeState, Progress
 from dmvpn_lab.backends.routes import Heard, following
 from dmvpn_lab.backends.state import LabFolder
 from dmvpn_lab.container import engine, image
-from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.errors import HostError, LabError, UsageError, first_error
 from dmvpn_lab.render import node as render_node
 from dmvpn_lab.render.containerlab import (
@@ -33,6 +32,7 @@ from dmvpn_lab.render.containerlab import (
     NODE_LABEL,
     health_interval_s,
 )
+from dmvpn_lab.rights import CAPABILITIES
 from dmvpn_lab.spec.plan_types import Plan
 
 T = TypeVar("T")

@@ -12,33 +12,19 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-NUMBERS = {
-    "CHOWN": 0,
-    "DAC_OVERRIDE": 1,
-    "FOWNER": 3,
-    "KILL": 5,
-    "SETGID": 6,
-    "SETUID": 7,
-    "NET_BIND_SERVICE": 10,
-    "NET_ADMIN": 12,
-    "NET_RAW": 13,
-    "SYS_CHROOT": 18,
-    "SYS_ADMIN": 21,
-}
-"""linux/capability.h."""
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 VERSION_3 = 0x20080522
 LAST = Path("/proc/sys/kernel/cap_last_cap")
 
 
-def keep(names: Iterable[str]) -> None:
+def keep(numbers: Iterable[int]) -> None:
     """Give up all others: this process, what it forks, and every program that these start.
 
     Where the container may not take rights from its programs (no SETPCAP) those that it has are left to
     them. Raises OSError when the kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    wanted = sum(1 << NUMBERS[name] for name in names)
+    wanted = sum(1 << number for number in numbers)
     for number in range(int(LAST.read_text()) + 1):
         if wanted >> number & 1 or libc.prctl(PR_CAPBSET_READ, number, 0, 0, 0) != 1:
             continue

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dmvpn_lab import answers
-from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.daemon import __main__ as agent
 from dmvpn_lab.daemon.config import load as load_agent
 from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, LabError
 from dmvpn_lab.node import capabilities, config, interfaces, mounted, standalone
 from dmvpn_lab.node.supervisor import LOGS, Start, Supervisor, fork, spawn
+from dmvpn_lab.rights import CAPABILITIES
 
 LEAVE_S = 1.0
 READY = Path("/run/dmvpn-lab/ready")
@@ -37,7 +37,7 @@ def main(node: config.NodeConfig | None = None) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
         if node is None:  # a container, which may have been given more than it needs
-            capabilities.keep(CAPABILITIES)
+            capabilities.keep(CAPABILITIES.values())
             mounted.install()
         run(node or standalone.load())
     except DmvpnLabError as error:

@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.errors import HostError, LabError
 from dmvpn_lab.render import external
 from dmvpn_lab.render import node as render_node
+from dmvpn_lab.rights import CAPABILITIES
 from dmvpn_lab.spec.plan_types import Plan
 
 MOUNT = "/opt/dmvpn-lab/node"

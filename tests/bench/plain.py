@@ -11,10 +11,10 @@ from pathlib import Path
 
 from dmvpn_lab.backends.docker import AT_ONCE
 from dmvpn_lab.container import image
-from dmvpn_lab.container.rights import CAPABILITIES
 from dmvpn_lab.render import node as render_node
 from dmvpn_lab.render.containerlab import MOUNT
 from dmvpn_lab.render.files import files
+from dmvpn_lab.rights import CAPABILITIES
 from dmvpn_lab.spec.plan_types import Plan
 from tests.bench.figures import say
 

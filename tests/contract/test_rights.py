@@ -6,14 +6,13 @@ import re
 
 import pytest
 
-from dmvpn_lab.container.rights import CAPABILITIES
-from dmvpn_lab.node.capabilities import NUMBERS
+from dmvpn_lab.rights import CAPABILITIES
 from dmvpn_lab.testing import LiveLab
 from tests.live import backends
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
 
-LISTED = sum(1 << NUMBERS[name] for name in CAPABILITIES)
+LISTED = sum(1 << number for number in CAPABILITIES.values())
 BOUND = re.compile(r"CapBnd:\s+([0-9a-f]+)")
 
 
