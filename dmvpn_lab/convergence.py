@@ -159,7 +159,8 @@ async def _registered(
     if event["event"] == "peer-refused":
         raise LabError(
             f"{hub} refused {spoke}: code {event['code']}, {event['meaning']}",
-            hint="the old registration is unique and still valid; `unique: false` lets it move",
+            hint="the old registration is unique and still valid; `unique: false` in the cloud lets it move; "
+            "undo with: dmvpn-lab inject undo --all",
         )
     return float(event["at"])
 

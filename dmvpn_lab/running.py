@@ -15,7 +15,7 @@ from dmvpn_lab import answers
 from dmvpn_lab.backends import backend, child
 from dmvpn_lab.backends.base import Backend, ExecResult
 from dmvpn_lab.backends.routes import Change
-from dmvpn_lab.backends.state import LabFolder, running_labs
+from dmvpn_lab.backends.state import LabFolder, is_being_changed, running_labs
 from dmvpn_lab.errors import LabError, UsageError, first_error
 from dmvpn_lab.spec.plan_types import NodePlan, Plan
 
@@ -146,6 +146,8 @@ def find(name: str | None) -> RunningLab:
         )
     plan = LabFolder(chosen).plan()
     if not isinstance(plan, Plan):
+        if is_being_changed(chosen):
+            raise LabError(f"lab {chosen} is being started or removed", hint="wait for it")
         raise LabError(
             f"lab {chosen} did not finish starting", hint=f"dmvpn-lab down {chosen}, then up again"
         )

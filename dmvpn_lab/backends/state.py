@@ -118,6 +118,21 @@ def locked(lab: str) -> Iterator[None]:
         os.close(file)
 
 
+def is_being_changed(lab: str) -> bool:
+    """Whether a command that changes a lab is at it."""
+    try:
+        file = os.open(LABS.parent / f"{lab}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _check_name(lab: str) -> None:
     """Raises UsageError for a name that no topology can have: it could point out of the folder."""
     if not NAME.fullmatch(lab):

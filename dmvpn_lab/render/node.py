@@ -26,6 +26,8 @@ OVERLAY_DEFAULT_SYSCTLS = {
 COMMON_SYSCTLS = {
     # What dhcpcd sets on its interface; in a container it cannot, and goes on where it is set already.
     "net.ipv4.conf.default.promote_secondaries": "1",
+    # traceroute asks for many ICMP errors at once, and again soon: with the kernel's limit some never come.
+    "net.ipv4.icmp_ratelimit": "0",
 }
 WISHED_SYSCTLS = {
     # No router advertisements and no MLD on the lines: captures show the lab's packets only.
@@ -36,6 +38,7 @@ WISHED_SYSCTLS = {
 IPV6_SYSCTLS = {
     "net.ipv6.conf.all.disable_ipv6": "0",
     "net.ipv6.conf.default.disable_ipv6": "0",
+    "net.ipv6.icmp.ratelimit": "0",
 }
 """Of a router with IPv6 in its tunnels, and of a host with IPv6."""
 IPV6_ROUTER_SYSCTLS = {"net.ipv6.conf.all.forwarding": "1"}

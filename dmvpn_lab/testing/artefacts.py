@@ -97,8 +97,8 @@ def _shows(lab: RunningLab, node: NodePlan) -> list[tuple[str, Question]]:
                   for query in answers.QUERIES]  # fmt: skip
         for name in dict.fromkeys(lab.plan.cloud(tunnel.cloud).routing.protocol for tunnel in node.tunnels):
             routing = protocol(name)
-            if routing.exchanges_routes:
-                argv = routing.show_argv()
+            argv = routing.show_argv()
+            if routing.exchanges_routes and argv:  # what the agent speaks is among its tables
                 shows.append((f"{name}-neighbours.txt", functools.partial(_output, lab, node.name, argv)))
     return shows
 

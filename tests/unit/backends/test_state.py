@@ -141,7 +141,9 @@ def test_a_second_command_on_the_same_lab_is_told_who_is_at_it() -> None:
             pass
         with locked("y"):
             pass
+        assert (state.is_being_changed("x"), state.is_being_changed("y")) == (True, False)
         holder.kill()
         holder.wait()
+        assert not state.is_being_changed("x")
         with locked("x"):
             pass

@@ -9,7 +9,7 @@ import pytest
 
 from dmvpn_lab import __version__
 from dmvpn_lab.backends import state
-from dmvpn_lab.backends.state import LabFolder
+from dmvpn_lab.backends.state import LabFolder, locked
 from dmvpn_lab.spec.plan_types import Plan
 from tests.unit.backends.recorder import Recorder
 from tests.unit.cli.conftest import Run, remembered
@@ -97,6 +97,14 @@ def test_a_lab_whose_start_was_cut_off_says_so(run: Run) -> None:
     assert said.err.startswith(
         "dmvpn-lab: lab half did not finish starting\n  what to do: dmvpn-lab down half"
     )
+
+
+def test_a_lab_that_is_still_being_started_is_to_be_waited_for(run: Run) -> None:
+    LabFolder("half").create()
+    with locked("half"):
+        said = run("verify")
+    assert said.code == 1
+    assert said.err == "dmvpn-lab: lab half is being started or removed\n  what to do: wait for it\n"
 
 
 def test_an_unknown_node_is_told_what_there_is(run: Run, deck: Plan) -> None:
