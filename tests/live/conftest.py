@@ -6,15 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from dmvpn_lab.machine import within
 from dmvpn_lab.testing import Labs, LiveLab
 from tests.live import backends, labs
 
-collect_ignore = [] if "containerlab" in backends.HERE else ["test_adopt.py", "test_external.py"]
+IN_THE_MACHINE = within.token(Path("/proc/cmdline").read_text()) != ""
+
+collect_ignore = [
+    *([] if "containerlab" in backends.HERE else ["test_adopt.py", "test_external.py"]),
+    *([] if IN_THE_MACHINE else ["test_first_users.py"]),
+]
 
 
-def pytest_report_header() -> str | None:
+def pytest_report_header() -> list[str]:
     """Say what is left out."""
-    return backends.left_out()
+    elsewhere = None if IN_THE_MACHINE else "deselected: a test of the machine, which this host is not"
+    return [line for line in (backends.left_out(), elsewhere) if line is not None]
 
 
 @pytest.fixture(scope="session")

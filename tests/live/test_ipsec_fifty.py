@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.live import labs
+from dmvpn_lab.testing import Labs, LiveLab
 from tests.live.chatter import Chatter, chatter
-from tests.live.labs import Lab
+from tests.live.labs import left_behind
 
 pytestmark = [pytest.mark.live, pytest.mark.long]
 
@@ -51,20 +51,22 @@ def nbma(number: int, *, moved: bool = False) -> IPv4Address:
 
 
 @pytest.fixture(scope="module")
-def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Chatter]]:
+def fifty(dmvpn_labs: Labs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveLab, Chatter]]:
     began = time.monotonic()
-    with labs.running(topology(tmp_path_factory.mktemp("fifty"))) as lab:
+    path = topology(tmp_path_factory.mktemp("fifty"))
+    with dmvpn_labs.running(str(path), "netns", capture=[]) as lab:
         spokes = [f"spoke-{number}" for number in range(1, SPOKES + 1)]
         with chatter(NAME, "hub", "10.0.0.1", spokes) as talk:
             talk.until_all(time.monotonic(), PATIENCE_S)
             print(f"{SPOKES} spokes answered after {time.monotonic() - began:.0f} s")
             yield lab, talk
+    assert left_behind(NAME) == []
 
 
-def peers(lab: Lab) -> dict[str, set[str]]:
+def peers(lab: LiveLab) -> dict[str, set[str]]:
     """Peer -> inbound SPIs, at the hub."""
     found: dict[str, set[str]] = {}
-    entries: list[dict[str, Any]] = lab.query("hub", "ipsec")
+    entries: list[dict[str, Any]] = lab.show("hub", "ipsec")
     for entry in entries:
         found.setdefault(entry["nbma"], set()).add(entry["spi_in"])
     return found
@@ -75,7 +77,7 @@ def told(gaps: dict[str, float]) -> str:
     return f"{statistics.median(gaps.values()):.2f} s in the median, {max(gaps.values()):.2f} s at the worst"
 
 
-def test_fifty_spokes_that_rekey_at_once_lose_nobody(fifty: tuple[Lab, Chatter]) -> None:
+def test_fifty_spokes_that_rekey_at_once_lose_nobody(fifty: tuple[LiveLab, Chatter]) -> None:
     lab, talk = fifty
     before = peers(lab)
     assert len(before) == SPOKES
@@ -91,7 +93,7 @@ def test_fifty_spokes_that_rekey_at_once_lose_nobody(fifty: tuple[Lab, Chatter])
     assert all(len(spis) == 1 for spis in peers(lab).values())
 
 
-def test_fifty_spokes_that_get_new_addresses_at_once_lose_nobody(fifty: tuple[Lab, Chatter]) -> None:
+def test_fifty_spokes_that_get_new_addresses_at_once_lose_nobody(fifty: tuple[LiveLab, Chatter]) -> None:
     lab, talk = fifty
 
     async def move() -> None:
@@ -99,10 +101,10 @@ def test_fifty_spokes_that_get_new_addresses_at_once_lose_nobody(fifty: tuple[La
             for number in range(1, SPOKES + 1):
                 gateway = nbma(number) + 253
                 line = MOVE.format(old=nbma(number), new=nbma(number, moved=True), gateway=gateway)
-                group.create_task(lab.running.must(f"spoke-{number}", "sh", "-c", line))
+                group.create_task(lab.lab.must(f"spoke-{number}", "sh", "-c", line))
 
     began = time.monotonic()
-    asyncio.run(move())
+    lab.run(move())
     moved_s = time.monotonic() - began
     wanted = {str(nbma(number, moved=True)) for number in range(1, SPOKES + 1)}
     deadline = began + PATIENCE_S
@@ -113,11 +115,11 @@ def test_fifty_spokes_that_get_new_addresses_at_once_lose_nobody(fifty: tuple[La
     took_s = time.monotonic() - began
     print(f"{SPOKES} spokes at new addresses ({moved_s:.1f} s for the commands), all answered after "
           f"{took_s:.1f} s; without answers: {told(talk.gaps(began))}")  # fmt: skip
-    assert {entry["nbma"] for entry in lab.query("hub", "nhrp")} == wanted
+    assert {entry["nbma"] for entry in lab.show("hub", "nhrp")} == wanted
     assert all(len(spis) == 1 for spis in peers(lab).values())
 
 
-def test_a_line_of_the_hub_that_is_cut_for_5_s_loses_nobody(fifty: tuple[Lab, Chatter]) -> None:
+def test_a_line_of_the_hub_that_is_cut_for_5_s_loses_nobody(fifty: tuple[LiveLab, Chatter]) -> None:
     lab, talk = fifty
     lab.must("isp", "ip", "link", "set", "eth1", "down")
     time.sleep(5)

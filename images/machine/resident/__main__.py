@@ -18,13 +18,12 @@ import importlib
 import os
 import signal
 import socket
-import subprocess
 import sys
-import traceback
 from pathlib import Path
 
 import immortal
 
+from resident import first_users
 from resident.command import WARM, command
 from resident.forks import fork_on_request, serve
 
@@ -58,6 +57,7 @@ def main() -> None:
     """Fork lab-warm, then serve warm forks until the machine stops."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir("/")
+    first_users.hold()
     sys.path[:0] = ["/opt/dmvpn-lab/lab-lib", "/opt/dmvpn-lab/lib"]
     preload(NODE_IMPORTS)
     immortal.keep_all()
@@ -84,8 +84,4 @@ def preload(names: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except BaseException:  # noqa: BLE001 - a child must not return into its parent
-        traceback.print_exc()
-        subprocess.run(["poweroff", "-f"], check=False)
+    main()  # when it ends, so does the machine: it is the first process
