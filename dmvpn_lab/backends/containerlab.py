@@ -116,13 +116,20 @@ def read_directory(folder: Path) -> Path:
 
 
 def _program() -> str:
+    """Where containerlab is. Raises HostError."""
     program = shutil.which(PROGRAM)
-    if program is None:
+    if program is not None:
+        return program
+    if "DMVPN_LAB_INSIDE_MACHINE" in os.environ:  # what the host has installed is not there
         raise HostError(
-            "containerlab is not installed",
-            hint="install it (https://containerlab.dev/install), or use --backend docker",
+            "this kernel has no GRE or ESP: the lab would run in the machine, which has no containerlab",
+            hint="use --backend docker, or a host whose kernel has both; or put your containerlab into the "
+            "machine as docs/containers.md says",
         )
-    return program
+    raise HostError(
+        "containerlab is not installed",
+        hint="install it (https://containerlab.dev/install), or use --backend docker",
+    )
 
 
 async def _run(argv: list[str], progress: Progress) -> None:
