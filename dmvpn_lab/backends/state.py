@@ -98,30 +98,44 @@ def running_labs() -> list[str]:
 
 @contextlib.contextmanager
 def locked(lab: str) -> Iterator[None]:
-    """One changing command a lab at a time. Raises UsageError when another is at it."""
-    _check_name(lab)
+    """One changing command a lab at a time. Raises UsageError when another is at it.
+
+    The file goes with whoever holds it: a name that no lab has leaves none.
+    """
+    path = _lock_file(lab)
+    file = _hold(lab, path)
     try:
-        LABS.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(LABS.parent / f"{lab}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _host_error("cannot lock the lab", error) from error
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(file, 32, 0).decode() or "another process"
-            raise UsageError(f"lab {lab} is being changed by process {holder}", hint="wait for it") from None
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
         yield
     finally:
+        path.unlink(missing_ok=True)  # before it is let go: only its holder may
+        os.close(file)
+
+
+def _hold(lab: str, path: Path) -> int:
+    """The lock's open file. One that its holder removed after it was opened here locks nothing: once more."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _host_error("cannot lock the lab", error) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(file, 32, 0).decode() or "another process"
+            os.close(file)
+            raise UsageError(f"lab {lab} is being changed by process {holder}", hint="wait for it") from None
+        if os.fstat(file).st_nlink > 0:
+            return file
         os.close(file)
 
 
 def is_being_changed(lab: str) -> bool:
     """Whether a command that changes a lab is at it."""
     try:
-        file = os.open(LABS.parent / f"{lab}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(_lock_file(lab), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -131,6 +145,12 @@ def is_being_changed(lab: str) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def _lock_file(lab: str) -> Path:
+    """Beside the labs' folders. Raises UsageError for a name that no topology can have."""
+    _check_name(lab)
+    return LABS.parent / f"{lab}.lock"
 
 
 def _check_name(lab: str) -> None:

@@ -71,15 +71,20 @@ def down(
     named: LabName = None,
     every: Annotated[bool, typer.Option("--all", help="Every lab, whatever state it is in.")] = False,
 ) -> None:
-    """Stop a lab and remove everything of it."""
+    """Stop a lab and remove everything of it, whatever state it is in. No lab of that name is no error."""
     if lab is not None and named not in (None, lab):
         raise UsageError(f"{lab} and --lab {named} are two labs", hint="name one, or --all")
     labs = running_labs() if every else [lab or named or _only()]
     for name in labs:
         found = asyncio.run(controller.down(name))
-        output.console().print(f"{name}: {'removed' if found else 'was not running'}")
+        output.console().print(f"{name}: {'removed' if found else _not_there()}")
     if not labs:
         output.console().print("no lab is running")
+
+
+def _not_there() -> str:
+    """A script may take down what is down already; whoever mistyped reads it."""
+    return f"there is no such lab; running: {', '.join(running_labs()) or 'none'}"
 
 
 def _only() -> str:

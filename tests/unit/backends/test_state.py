@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -147,3 +148,33 @@ def test_a_second_command_on_the_same_lab_is_told_who_is_at_it() -> None:
         assert not state.is_being_changed("x")
         with locked("x"):
             pass
+
+
+def test_a_lock_leaves_no_file_also_when_the_command_fails_or_an_earlier_one_was_killed() -> None:
+    state.LABS.parent.mkdir(parents=True)
+    (state.LABS.parent / "x.lock").write_text("4711")  # of a process that was killed
+    with pytest.raises(ZeroDivisionError), locked("x"):
+        raise ZeroDivisionError
+    with locked("y"), pytest.raises(UsageError), locked("y"):
+        pass
+    assert list(state.LABS.parent.iterdir()) == []
+
+
+def test_whoever_opened_a_lock_that_its_holder_then_removed_holds_the_one_that_others_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flock = fcntl.flock
+    opened: list[int] = []
+
+    def once_too_late(file: int, how: int) -> None:
+        if not opened:  # its holder ends between our opening and our locking
+            (state.LABS.parent / "x.lock").unlink()
+        opened.append(file)
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", once_too_late)
+    with locked("x"):
+        with pytest.raises(UsageError, match=f"x is being changed by process {os.getpid()}"), locked("x"):
+            pass
+        assert state.is_being_changed("x")
+    assert not state.is_being_changed("x")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dmvpn_lab import controller
+from dmvpn_lab.backends import state
 from dmvpn_lab.backends.base import NodeState
 from dmvpn_lab.backends.state import LabFolder, running_labs
 from dmvpn_lab.checks import CheckResult
@@ -212,10 +213,15 @@ def test_up_after_a_start_that_was_cut_off_starts_it_anew(run: Run, recorder: Re
     assert "restart: an earlier start was cut off" in said.err
 
 
-def test_down_says_whether_there_was_something(run: Run, deck: Plan, recorder: Recorder) -> None:
+def test_down_of_a_name_that_no_lab_has_says_so_leaves_nothing_and_is_no_error(
+    run: Run, deck: Plan, recorder: Recorder
+) -> None:
+    said = run("down", "hub-and-spook")
+    assert (said.code, said.out) == (0, "hub-and-spook: there is no such lab; running: hub-and-spoke\n")
     assert run("down", "hub-and-spoke").out == "hub-and-spoke: removed\n"
-    said = run("down", "phase-1")
-    assert (said.code, said.out) == (0, "phase-1: was not running\n")
+    said = run("down", "hub-and-spoke")
+    assert (said.code, said.out) == (0, "hub-and-spoke: there is no such lab; running: none\n")
+    assert [path for path in state.LABS.parent.rglob("*") if path.is_file()] == []
 
 
 def test_down_takes_the_only_lab_when_none_is_named(run: Run, deck: Plan, recorder: Recorder) -> None:
