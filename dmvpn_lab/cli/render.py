@@ -15,10 +15,13 @@ from dmvpn_lab.cli import output
 from dmvpn_lab.cli.options import complete_topology
 from dmvpn_lab.container import image as node_image
 from dmvpn_lab.errors import UsageError
+from dmvpn_lab.files import make_folder, write_whole
 from dmvpn_lab.render import clabernetes, containerlab
 from dmvpn_lab.render.files import files
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.spec.plan_types import Plan
+
+ELSEWHERE = "name another directory"
 
 
 class Target(StrEnum):
@@ -34,7 +37,10 @@ def render(
         typer.Argument(help="A topology file, or a bundled one's name.", autocompletion=complete_topology),
     ] = "hub-and-spoke",
     to: Annotated[Target, typer.Option("--to", help="The program that is to run it.")] = Target.containerlab,
-    out: Annotated[Path, typer.Option("--output", help="Directory to write.")] = Path("."),
+    out: Annotated[
+        Path,
+        typer.Option("--output", help="Directory to write: a new one, or this lab's of an earlier time."),
+    ] = Path("."),
     image: Annotated[str | None, typer.Option(help="Node image; the one of 'dmvpn-lab image build'.")] = None,
 ) -> None:
     """Write a lab as a directory for containerlab, or as resources for clabernetes on Kubernetes."""
@@ -56,8 +62,8 @@ def render(
 def _for_clabernetes(plan: Plan, out: Path, image: str, *, own_image: bool) -> None:
     """Write the file, and say what is different there."""
     written = clabernetes.directory(plan, files(plan), image)
-    containerlab.write(out, written)
-    (name,) = written
+    ((name, text),) = written.items()
+    write_whole(make_folder(out, hint=ELSEWHERE) / name, text, hint=ELSEWHERE)
     lines = [f"{out / name}: {len(plan.nodes)} nodes", "on Kubernetes:"]
     lines += [f"  - {difference}" for difference in clabernetes.DIFFERENCES]
     if own_image:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from dmvpn_lab.errors import HostError, LabError
+from dmvpn_lab.errors import HostError, LabError, UsageError
 from dmvpn_lab.render import external
 from dmvpn_lab.render import node as render_node
 from dmvpn_lab.rights import CAPABILITIES
@@ -29,7 +29,7 @@ MOUNT = "/opt/dmvpn-lab/node"
 HOSTNAME = "/etc/hostname"
 """Docker's own, mounted."""
 READY = "/run/dmvpn-lab/ready"
-TOPOLOGY = "topology.yml"
+NODES, TOPOLOGY, SUFFIX = "nodes", "topology.yml", ".clab.yml"
 LAB_LABEL, NODE_LABEL, BACKEND_LABEL = "dmvpn-lab.lab", "dmvpn-lab.node", "dmvpn-lab.backend"
 NAME = "containerlab"
 INTERFACE = re.compile(r"[^\s/]{1,15}")
@@ -59,7 +59,7 @@ GIVEN_BY_DOCKER = frozenset(
 
 def topology_file(plan: Plan) -> str:
     """The name of the topology file in the directory."""
-    return f"{plan.lab}.clab.yml"
+    return f"{plan.lab}{SUFFIX}"
 
 
 def directory(plan: Plan, files: Mapping[str, Mapping[str, str]], image: str) -> dict[str, str]:
@@ -187,18 +187,38 @@ def link_problems(endpoints: list[str], nodes: Mapping[str, Any], seen: set[str]
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write a rendered directory. Files of an earlier rendering that are no more are removed.
+    """Write a rendered directory. What an earlier rendering of the same lab has left over is removed.
 
-    Raises HostError.
+    Raises UsageError for a directory of another lab, or with other things in these places; HostError.
     """
+    own = next(name for name in files if name.endswith(SUFFIX))
     try:
-        for old in (path for path in (folder / "nodes").rglob("*") if path.is_file()):
-            if str(old.relative_to(folder)) not in files:
+        _refuse_others(folder, own, files)
+        for old in sorted((folder / NODES).rglob("*"), reverse=True):  # what is in a folder before it
+            if old.is_dir() and not any(old.iterdir()):
+                old.rmdir()
+            elif not old.is_dir() and str(old.relative_to(folder)) not in files:
                 old.unlink()
-        for name, text in files.items():
+        for name in sorted(files, key=lambda name: name != own):  # first what tells whose directory it is
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(files[name])
     except OSError as error:
         where = error.filename or folder
         raise HostError(f"cannot write {where}: {error.strerror}", hint="name another directory") from error
+
+
+def _refuse_others(folder: Path, own: str, files: Mapping[str, str]) -> None:
+    """Raises UsageError when the directory is not this lab's. `own` is its topology file."""
+    others = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.name != own]
+    if not others and not (folder / own).exists():
+        nodes, topology = folder / NODES, folder / TOPOLOGY
+        if topology.is_file() and topology.read_bytes() != files.get(TOPOLOGY, "").encode():
+            others = [topology]
+        if nodes.is_dir() and any(nodes.iterdir()):
+            others = [nodes]
+    if others:
+        raise UsageError(
+            f"{folder} has {others[0].name} already, which is not this lab's",
+            hint="name an empty directory, or a new one, with --output",
+        )

@@ -40,6 +40,20 @@ def test_a_directory_for_containerlab_says_how_it_is_deployed_and_adopted(run: R
     assert (tmp_path / "lab" / "topology.yml").is_file()
 
 
+def test_two_labs_in_one_directory_are_refused_and_kubernetes_takes_nothing_of_it_away(
+    run: Run, tmp_path: Path
+) -> None:
+    assert run("render", "--output", str(tmp_path), "phase-1").code == 0
+    before = sorted(tmp_path.rglob("*"))
+    said = run("render", "--output", str(tmp_path), "phase-3")
+    assert said.code == 2
+    assert "has phase-1.clab.yml already, which is not this lab's" in said.err
+    assert sorted(tmp_path.rglob("*")) == before
+    assert run("render", "--to", "clabernetes", "--output", str(tmp_path), "phase-1").code == 0
+    assert run("render", "--output", str(tmp_path), "phase-1").code == 0
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "phase-1.c9s.yml"])
+
+
 @pytest.mark.parametrize("command", ["render --output {}/lab phase-1", "graph --output {}/x.svg phase-1"])
 def test_a_place_that_cannot_be_written_is_told_in_a_line(run: Run, tmp_path: Path, command: str) -> None:
     (tmp_path / "file").write_text("")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from dmvpn_lab import controller
-from dmvpn_lab.errors import LabError
+from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.render import containerlab
 from dmvpn_lab.render.files import files
 from dmvpn_lab.spec import plan as planner
@@ -148,5 +148,45 @@ def test_a_lab_whose_container_names_are_too_long_is_not_written() -> None:
 def test_writing_again_removes_files_that_are_no_more(tmp_path: Path) -> None:
     containerlab.write(tmp_path, {"x.clab.yml": "1", "nodes/a/etc/x": "1", "nodes/b/etc/x": "1"})
     containerlab.write(tmp_path, {"x.clab.yml": "2", "nodes/a/etc/x": "2"})
-    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["nodes/a/etc/x", "x.clab.yml"]
+    assert (tmp_path / "x.clab.yml").read_text() == "2"
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
+        "nodes", "nodes/a", "nodes/a/etc", "nodes/a/etc/x", "x.clab.yml",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "there", [{"y.clab.yml": "1", "nodes/y/x": "1"}, {"nodes/main.c": "1"}, {"topology.yml": "of mine"}]
+)
+def test_a_directory_with_another_lab_or_with_files_of_ones_own_is_refused_and_stays_as_it_is(
+    tmp_path: Path, there: dict[str, str]
+) -> None:
+    for name, text in there.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=f"has {next(iter(there)).partition('/')[0]} already") as caught:
+        containerlab.write(tmp_path, {"nodes/a/x": "2", "x.clab.yml": "2", "topology.yml": "2"})
+    assert "--output" in (caught.value.hint or "")
+    left = {
+        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert left == there
+
+
+def test_a_topology_may_be_rendered_where_it_is_and_again_after_a_rendering_that_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "topology.yml").write_text("mine")
+    wanted = {"nodes/a/x": "1", "x.clab.yml": "1", "topology.yml": "mine"}
+
+    def killed(self: Path, text: str) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        write = Path.write_text
+        cut.setattr(
+            Path, "write_text", lambda self, text: (killed if self.name == "x" else write)(self, text)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            containerlab.write(tmp_path, wanted)
+    containerlab.write(tmp_path, wanted)
+    assert (tmp_path / "nodes/a/x").read_text() == "1"
