@@ -9,12 +9,13 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 VERSION_3 = 0x20080522
 LAST = Path("/proc/sys/kernel/cap_last_cap")
+STATUS = Path("/proc/self/status")
 
 
 def keep(numbers: Iterable[int]) -> None:
@@ -40,6 +41,13 @@ def keep(numbers: Iterable[int]) -> None:
         data[place] &= wanted >> (32 * (place // 3)) & 0xFFFFFFFF
     if libc.capset(header, data) != 0:
         raise _error()
+
+
+def lacking(wanted: Mapping[str, int]) -> list[str]:
+    """The names of those that this process may not use."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("CapEff:"))
+    effective = int(line.split()[1], 16)
+    return [name for name, number in wanted.items() if not effective >> number & 1]
 
 
 def _error() -> OSError:

@@ -83,7 +83,7 @@ def load(path: Path = PATH) -> NodeConfig:
         raise UsageError(f"{path}: {error.strerror}") from error
     except KeyError as error:
         raise UsageError(f"{path}: the key {error} is missing") from error
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: {error}") from error
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from dmvpn_lab import answers
 from dmvpn_lab.daemon import __main__ as agent
 from dmvpn_lab.daemon.config import load as load_agent
-from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, LabError
+from dmvpn_lab.errors import EXIT_HOST, DmvpnLabError, HostError, LabError
 from dmvpn_lab.node import capabilities, config, interfaces, mounted, standalone
 from dmvpn_lab.node.supervisor import LOGS, Start, Supervisor, fork, spawn
 from dmvpn_lab.rights import CAPABILITIES
@@ -39,7 +39,9 @@ def main(node: config.NodeConfig | None = None) -> int:
         if node is None:  # a container, which may have been given more than it needs
             capabilities.keep(CAPABILITIES.values())
             mounted.install()
-        run(node or standalone.load())
+            node = standalone.load()
+            _require_rights()
+        run(node)
     except DmvpnLabError as error:
         hint = f" ({error.hint})" if error.hint else ""
         print(f"dmvpn-node: {error}{hint}", file=sys.stderr, flush=True)
@@ -48,6 +50,13 @@ def main(node: config.NodeConfig | None = None) -> int:
         print(f"dmvpn-node: {error}", file=sys.stderr, flush=True)
         return EXIT_HOST
     return 0
+
+
+def _require_rights() -> None:
+    """Raises HostError without what every node needs: tunnels, and packets of a protocol of its own."""
+    if lacks := capabilities.lacking({name: CAPABILITIES[name] for name in ("NET_ADMIN", "NET_RAW")}):
+        options = " ".join(f"--cap-add {name}" for name in lacks)
+        raise HostError(f"this container lacks {', '.join(lacks)}", hint=f"docker run {options}, as root")
 
 
 def run(node: config.NodeConfig) -> None:

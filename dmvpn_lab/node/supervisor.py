@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from dmvpn_lab.errors import LabError
+from dmvpn_lab.errors import DmvpnLabError, LabError
 from dmvpn_lab.node.config import Service
 
 LOGS = Path("/run/dmvpn-lab/log")
@@ -113,7 +113,8 @@ class Supervisor:
                 self._ended(name, os.waitstatus_to_exitcode(status))
 
     def _ended(self, name: str, code: int) -> None:
-        print(f"{name} ended with {code}", file=sys.stderr, flush=True)
+        why = f": {log_tail(name, 1)}" if name in self._restarting and code > 0 else ""
+        print(f"{name} ended with {code}{why}", file=sys.stderr, flush=True)
         if name not in self._restarting:
             self._ended_early[name] = code
             if code == 0:
@@ -153,6 +154,9 @@ def fork(name: str, run: Callable[[], None]) -> int:
             os.dup2(log.fileno(), 2)
         run()
         code = 0
+    except DmvpnLabError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        code = error.exit_code
     except BaseException:  # noqa: BLE001 - a forked child must not return into its parent's code
         sys.excepthook(*sys.exc_info())
     finally:
@@ -160,10 +164,10 @@ def fork(name: str, run: Callable[[], None]) -> int:
         os._exit(code)
 
 
-def log_tail(name: str) -> str:
+def log_tail(name: str, lines: int = 8) -> str:
     """The last lines that a service printed."""
     text = (LOGS / f"{name}.log").read_text(errors="replace")
-    return "\n".join(text.splitlines()[-8:])
+    return "\n".join(text.splitlines()[-lines:])
 
 
 def unblock() -> None:

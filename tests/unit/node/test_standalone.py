@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,18 +53,63 @@ def test_the_configuration_of_a_lab_goes_first(places: Path) -> None:
     assert standalone.load({"DMVPN_TUNNEL": "nonsense"}).hostname == "x"
 
 
+SPOKE = '{"address": "10.0.0.11/24", '
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "DMVPN_TUNNEL: "),
-        ("{}", "the key 'address' is missing"),
-        ('{"address": "10.0.0.11/24", "hubs": {"10.0.0.1": "hub"}}', "'hub' is no IPv4 address"),
-        ("[]", "DMVPN_TUNNEL: "),
+        ("{", "not JSON: Expecting property name"),
+        ("", "not JSON: "),
+        ("{}", "address: the tunnel address with its length is needed"),
+        ('{"address": "10.0.0.11"}', "address: the tunnel address with its length is needed"),
+        ('{"address": "hub/24"}', "'hub/24' does not appear to be an IPv4 or IPv6 interface"),
+        (SPOKE + '"hubs": {"10.0.0.1": "hub"}}', "hubs: 'hub' is no IPv4 address"),
+        (SPOKE + '"hubs": "10.0.0.1"}', "hubs: each hub's tunnel and NBMA address are needed"),
+        (SPOKE + '"destination": "hub"}', "destination: 'hub' is no IPv4 address"),
+        (SPOKE + '"hub": {}}', "there is no key 'hub'; did you mean 'hubs'?"),
+        (SPOKE + '"colour": 1}', "there is no key 'colour'; there are: address, hubs, name, "),
+        (SPOKE + '"key": "one"}', "key is 'one', not a number from 0 to 4294967295"),
+        (SPOKE + '"source": 7}', "name and source are names of interfaces"),
+        ("[]", "a JSON object is needed, not []"),
+        ("1", "a JSON object is needed, not 1"),
     ],
 )
-def test_a_wrong_variable_is_named_with_what_is_wrong(text: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_a_wrong_variable_is_named_with_what_is_wrong_and_leaves_nothing(
+    places: Path, text: str, words: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
         standalone.load({"DMVPN_TUNNEL": text})
+    assert str(caught.value).startswith("DMVPN_TUNNEL: ")
+    assert words in str(caught.value)
+    assert "docker run --cap-add NET_ADMIN" in (caught.value.hint or "")
+    assert list(places.iterdir()) == []
+
+
+def test_a_mounted_file_that_is_none_is_told_as_what_it_is(places: Path) -> None:
+    (places / "tunnel.json").mkdir()
+    with pytest.raises(UsageError, match=r"tunnel\.json is a directory"):
+        standalone.load({})
+    (places / "tunnel.json").rmdir()
+    (places / "tunnel.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(UsageError, match=r"tunnel\.json: not JSON"):
+        standalone.load({})
+
+
+def test_each_key_that_is_known_is_one_that_the_agent_reads() -> None:
+    class Read(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            read.add(key)
+            return super().__getitem__(key)
+
+        def get(self, key: str, default: Any = None) -> Any:
+            read.add(key)
+            return super().get(key, default)
+
+    read: set[str] = set()
+    document = standalone.agent_document({"address": "10.0.0.1/24"})
+    parse({**document, "tunnels": [Read(document["tunnels"][0])]})
+    assert set(standalone.KEYS) - {"hubs"} == read - {"protected", "owners"}
 
 
 def test_a_node_that_is_told_nothing_says_what_it_could_be_told() -> None:

@@ -259,3 +259,20 @@ def test_a_fork_runs_its_function_with_its_output_in_its_log(logs: Path) -> None
         done.end()
 
     alone(test)
+
+
+def test_a_child_that_cannot_do_its_work_says_why_in_a_line_each_time(
+    logs: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused() -> None:
+        raise LabError("tunnel0: no GRE in this kernel")
+
+    def test() -> None:
+        made = Supervisor()
+        made.run("agent", partial(fork, "agent", refused), restart=True)
+        until(made, lambda: (logs / "agent.log").exists() and "GRE" in log_tail("agent"))
+        until(made, lambda: not made.whole())
+        assert log_tail("agent") == "agent: tunnel0: no GRE in this kernel"
+
+    alone(test)
+    assert "agent ended with 1: agent: tunnel0: no GRE in this kernel\n" in capfd.readouterr().err
