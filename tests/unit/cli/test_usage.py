@@ -191,11 +191,19 @@ def test_an_address_change_that_cannot_be_changes_nothing(
     assert '"in_force": []' in run("inject", "list", "--json").out
 
 
-@pytest.mark.parametrize("argv", [(), ("7",), ("--all",)])
+@pytest.mark.parametrize("argv", [(), ("7",), ("7", "--all")])
 def test_there_is_nothing_to_undo(run: Run, deck: Plan, argv: tuple[str, ...]) -> None:
     said = run("inject", "undo", *argv)
     assert said.code == 2
     assert said.err.startswith("dmvpn-lab: there is no such fault in force\n")
+
+
+def test_all_faults_of_a_lab_that_has_none_are_undone(run: Run, deck: Plan, recorder: Recorder) -> None:
+    said = run("inject", "undo", "--all")
+    assert (said.code, said.out, said.err) == (0, "no fault is in force\n", "")
+    said = run("inject", "undo", "--all", "--json")
+    assert (said.code, said.out) == (0, '{\n  "passed": true,\n  "steps": [],\n  "checks": []\n}\n')
+    assert recorder.done == []
 
 
 @pytest.mark.parametrize("command", [("up",), ("verify",)])
