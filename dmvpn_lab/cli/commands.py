@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from dmvpn_lab import __version__
 from dmvpn_lab.errors import EXIT_INTERRUPTED, EXIT_OK
@@ -52,6 +53,18 @@ OTHERS_OPTIONS = frozenset({"exec", "pytest"})
 """Commands that hand options on, which are not theirs to know."""
 
 
+class Words(TyperGroup):
+    """Tells a wrong word as what it is, not as the input or value of pydantic, to which typer hands it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is asked for. The context's class has no public name."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ").removeprefix("Input ")
+            raise
+
+
 def run_here(argv: list[str]) -> int:
     """Run one command in this process; returns its exit code. Errors of our tree pass through."""
     try:
@@ -73,6 +86,7 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """The program with these of its commands."""
     made = typer.Typer(
         name=NAME,
+        cls=Words,
         help="DMVPN labs on plain Linux.",
         epilog=EPILOG,
         no_args_is_help=True,

@@ -55,6 +55,23 @@ def test_what_is_no_command_is_a_usage_error(run: Run, argv: tuple[str, ...]) ->
 
 
 @pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("render", "--to", "typo"), "'--to': 'typo' is not one of 'containerlab', 'clabernetes'."),
+        (("graph", "--format", "bmp"), "'--format': 'bmp' is not one of 'mermaid', 'svg'."),
+        (("inject", "undo", "first"), "'number': should be a valid integer, "),
+        (("run", "--random", "1", "--faults", "0"), "'--faults': should be greater than or equal to 1"),
+    ],
+)
+def test_a_word_that_will_not_do_is_told_without_the_library_that_found_it(
+    run: Run, argv: tuple[str, ...], words: str
+) -> None:
+    said = run(*argv)
+    assert said.code == 2
+    assert f"\nError: Invalid value for {words}" in said.err
+
+
+@pytest.mark.parametrize(
     "argv",
     [
         ("verify",),
