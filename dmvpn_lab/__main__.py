@@ -108,6 +108,8 @@ def _run_in_machine(argv: list[str]) -> int:
         raise HostError("labs need root", hint="run the same command with sudo")
     if argv[0] == "up" and not _machine_runs() and (code := _check(argv)) != EXIT_OK:
         return code
+    if argv[0] == "adopt":
+        _check_adopted(argv[1:])
     brought = _of_a_scenario(argv) if argv[0] == "run" else []
     steps = Steps()
     if argv[0] in STARTS:
@@ -125,6 +127,17 @@ def _check(argv: list[str]) -> int:
     from dmvpn_lab.cli.commands import run_here
 
     return run_here(["up", CHECK, *argv[1:]])
+
+
+def _check_adopted(words: list[str]) -> None:
+    """A folder without a rendered lab is told here, before all that it has travels into the machine."""
+    from pathlib import Path
+
+    from dmvpn_lab.backends.containerlab import read_directory
+
+    for word in words:
+        if not word.startswith("-"):
+            read_directory(Path(word))
 
 
 def _of_a_scenario(argv: list[str]) -> list[str]:

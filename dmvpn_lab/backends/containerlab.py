@@ -109,7 +109,7 @@ def read_directory(folder: Path) -> Path:
     source = folder / render.TOPOLOGY
     if not source.is_file():
         raise UsageError(
-            f"{folder} has no {render.TOPOLOGY}",
+            f"there is no rendered lab in {folder}: it has no {render.TOPOLOGY}",
             hint="name a directory that 'dmvpn-lab render --to containerlab' has written",
         )
     return source

@@ -158,9 +158,10 @@ def test_without_root_no_machine_is_started(
         (["up", "--backend", "dokcer"], "unknown backend 'dokcer'"),
         (["up", "--node-filter", "hub,spoke-z"], "'spoke-z' is no router of hub-and-spoke"),
         (["up", "--bakend", "docker"], "No such option: --bakend"),
+        (["adopt", "/usr"], "there is no rendered lab in /usr: it has no topology.yml\n  what to do: "),
     ],
 )
-def test_what_is_wrong_with_up_is_told_before_any_machine_starts(
+def test_what_is_wrong_with_the_words_is_told_before_any_machine_starts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], said: str
 ) -> None:
     monkeypatch.delenv("DMVPN_LAB_INSIDE_MACHINE", raising=False)
