@@ -15,6 +15,8 @@ from typing import Any
 from dmvpn_lab.errors import HostError
 
 SOCKET = Path("/run/docker.sock")
+HOST = Path("/var/run/docker.sock")
+"""Where its client looks when DOCKER_HOST says nothing."""
 CONTAINERD = Path("/run/dmvpn-lab/containerd.sock")
 OWN = Path("/run/dmvpn-lab")
 """Of the machine: logs, the lock of who starts the engine, containerd's settings and socket."""
@@ -22,6 +24,12 @@ WITHOUT_CRI = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
 START_DEADLINE_S = 120.0
 ANSWER_DEADLINE_S = 300
 """Seconds for one call: a container takes its time on an emulated processor."""
+
+WITH_ROOT = "run the same command with sudo"
+START = (
+    "start it: systemctl start docker, or dockerd (Debian's package is docker.io); "
+    "a lab with --backend netns needs none"
+)
 
 
 def connect() -> Any:
@@ -31,15 +39,27 @@ def connect() -> Any:
 
     if "DMVPN_LAB_INSIDE_MACHINE" in os.environ:
         _ensure()
+    _knock(os.environ.get("DOCKER_HOST") or f"unix://{HOST}")
     try:
         client = docker.from_env(timeout=ANSWER_DEADLINE_S)
         client.ping()
     except DockerException as error:
-        raise HostError(
-            f"Docker does not answer: {error}",
-            hint="install and start it (Debian: apt-get install docker.io), or use --backend netns",
-        ) from None
+        raise HostError(f"Docker does not answer: {error}", hint=START) from None
     return client
+
+
+def _knock(where: str) -> None:
+    """Raises HostError when nobody is at the engine's socket, of which its client makes many words."""
+    if not where.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(where.removeprefix("unix://"))
+        except PermissionError as error:
+            raise HostError(f"Docker at {where} may not be used: {error.strerror}", hint=WITH_ROOT) from None
+        except OSError as error:
+            said = error.strerror or error
+            raise HostError(f"Docker does not run at {where}: {said}", hint=START) from None
 
 
 def _ensure() -> None:
