@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 from dmvpn_lab.address import IpAddress
 from dmvpn_lab.answers import NhrpEntry
-from dmvpn_lab.checks.base import CheckResult, awaited
+from dmvpn_lab.checks.base import STEP_S, CheckResult, awaited
 from dmvpn_lab.checks.outside import outside
+from dmvpn_lab.errors import LabError
 from dmvpn_lab.running import RunningLab, Watch
 from dmvpn_lab.spec.plan_types import NodePlan, TunnelPlan
 
@@ -27,6 +29,35 @@ class Registration:
                 for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
                     for protocol in tunnel.registered():
                         yield await registered(lab, watch, (hub, hub_tunnel), (spoke, tunnel), protocol)
+
+
+async def all_there(lab: RunningLab, watch: Watch, deadline_s: float = DEADLINE_S) -> list[str]:
+    """Wait until each hub of ours has all addresses of each spoke of ours; what is missing then, in words.
+
+    Content with less than the check: whatever flags and time a registration has.
+    """
+    end = time.monotonic() + deadline_s
+    while (missing := await _missing(lab)) and (left_s := end - time.monotonic()) > 0:
+        await watch.wait(min(STEP_S, left_s))
+    return missing
+
+
+async def _missing(lab: RunningLab) -> list[str]:
+    found: list[str] = []
+    for cloud in lab.plan.clouds:
+        spokes = lab.plan.ours(cloud.name, "spoke")
+        for hub, at_hub in lab.plan.ours(cloud.name, "hub") if spokes else ():
+            try:
+                entries: list[NhrpEntry] = await lab.query(hub.name, "nhrp")
+            except LabError as error:
+                found.append(str(error))
+                continue
+            there = {e["protocol"] for e in entries
+                     if e["interface"] == at_hub.name and "registered" in e["flags"]}  # fmt: skip
+            found += [f"{hub.name} has no {address} of {spoke.name}"
+                      for spoke, tunnel in spokes for address in map(str, tunnel.registered())
+                      if address not in there]  # fmt: skip
+    return found
 
 
 async def registered(

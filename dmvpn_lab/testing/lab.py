@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from dmvpn_lab import checks, controller, convergence, faults, outage
 from dmvpn_lab.backends.base import ExecResult
 from dmvpn_lab.backends.state import locked
-from dmvpn_lab.checks import CheckResult
+from dmvpn_lab.checks import CheckResult, registration
 from dmvpn_lab.convergence import Step
 from dmvpn_lab.errors import LabError, UsageError
 from dmvpn_lab.faults import address_change, base, impair, link_down, nat_rebind
@@ -248,6 +248,10 @@ class LiveLab:
             self.undo(fault)
 
     # --- for the plugin ---
+
+    def await_registered(self) -> list[str]:
+        """Wait until its spokes have registered, or have had time to; what is missing then, in words."""
+        return self._run(registration.all_there(self.lab, self.observer.watch))
 
     def whole(self) -> bool:
         """Whether every node runs."""

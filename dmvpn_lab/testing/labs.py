@@ -50,12 +50,18 @@ class Labs:
         """Lab name -> (topology file, backend), lab. Two labs of one name exclude each other."""
 
     def get(
-        self, topology: str | None = None, backend: str | None = None, *, capture: Sequence[str] | None = None
+        self,
+        topology: str | None = None,
+        backend: str | None = None,
+        *,
+        capture: Sequence[str] | None = None,
+        registered: bool = True,
     ) -> LiveLab:
         """The running lab of a topology on a backend; started if it is not up.
 
         One of the same name on another backend, or with another content, is taken down first.
-        `capture` is for this lab what it is for all, and must fit it: else UsageError.
+        `capture` is for this lab what it is for all, and must fit it: else UsageError. A lab that was not
+        up before has its spokes `registered`; if that cannot be it comes after half a minute, and a warning.
         """
         if not can_run_labs():
             raise HostError(
@@ -82,6 +88,8 @@ class Labs:
         )
         lab = LiveLab(done.lab, key[1], self._loop, chosen)
         self._up[name] = (key, lab)
+        if registered and (missing := lab.await_registered()):
+            LOG.warning("%s: not registered: %s", name, "; ".join(missing))
         return lab
 
     def scenario(self, name: str, backend: str | None = None) -> Timeline:
@@ -94,14 +102,19 @@ class Labs:
 
     @contextlib.contextmanager
     def running(
-        self, topology: str | None = None, backend: str | None = None, *, capture: Sequence[str] | None = None
+        self,
+        topology: str | None = None,
+        backend: str | None = None,
+        *,
+        capture: Sequence[str] | None = None,
+        registered: bool = True,
     ) -> Iterator[LiveLab]:
-        """A lab for the length of a block: for a fixture of a module's own.
+        """A lab as `get` gives it for the length of a block: for a fixture of a module's own.
 
         With `hold`, a block that fails leaves it up until a test ends or begins, or asks for a lab: the
         report has yet to look at it.
         """
-        lab = self.get(topology, backend, capture=capture)
+        lab = self.get(topology, backend, capture=capture, registered=registered)
         try:
             yield lab
         except BaseException:

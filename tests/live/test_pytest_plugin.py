@@ -17,6 +17,9 @@ SUITE = """
 
     PCAP_HEADER = 24
 
+    def test_that_looks_at_once(dmvpn_lab):
+        assert {e["nbma"] for e in dmvpn_lab.show("hub", "nhrp")} == {"172.16.1.1", "172.16.2.1"}
+
     def test_that_fails_after_a_fault(dmvpn_lab):
         dmvpn_lab.address_change("spoke-a", "172.16.1.77/24")
         assert dmvpn_lab.show("hub", "nhrp") == "something else"
@@ -86,7 +89,7 @@ def suite(pytester: pytest.Pytester) -> pytest.RunResult:
 def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_there_is_to_know(
     suite: pytest.RunResult, pytester: pytest.Pytester
 ) -> None:
-    suite.assert_outcomes(passed=3, failed=5, errors=1)
+    suite.assert_outcomes(passed=4, failed=5, errors=1)
     folder, one_link, no_link, without_a_lab, block = (
         pytester.path / "left" / f"test_suite.py--test_that_{name}"
         for name in (
