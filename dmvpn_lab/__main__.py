@@ -117,6 +117,9 @@ def _run_in_machine(argv: list[str]) -> int:
     with steps.alive():
         running = vm.ensure(steps)
     if argv[0] == "pytest":  # a program of the machine: what it writes here comes back
+        from dmvpn_lab import artefacts
+
+        artefacts.clear(artefacts.named(argv[1:]))  # what ends in the machine does not end here
         suite = ["python3", "-m", "pytest", "-p", "dmvpn_lab.pytest_plugin", *argv[1:]]
         return client.run(running.port, running.token, None, suite, _brought(argv))
     return client.run(running.port, running.token, "dmvpn_lab", argv, brought)

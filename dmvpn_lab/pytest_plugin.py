@@ -5,7 +5,8 @@
 
 `dmvpn_lab` is the session's lab (`--lab-topology` on `--lab-backend`), `dmvpn_labs` starts others,
 `wait_for` waits for a condition by the lab's events. Between tests every fault is undone. When a
-test fails, a folder under `--lab-artefacts` holds events, captures, tables and logs.
+test fails, a folder under `--lab-artefacts` holds events, captures, tables and logs; those that an earlier
+run left there go when the first lab is asked for.
 
 Imports nothing of the lab side before a fixture is used: every pytest on this host loads it.
 """
@@ -19,6 +20,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from dmvpn_lab import artefacts
 
 if TYPE_CHECKING:
     from dmvpn_lab.testing import Labs, LiveLab
@@ -40,9 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="leave the labs running at the end; the next run takes them up again")  # fmt: skip
     group.addoption("--lab-capture", metavar="all|none|ROUTER,...", default="all", type=_routers,
                     help="whose NBMA links are captured, for a test that fails (default: all)")  # fmt: skip
-    group.addoption("--lab-artefacts", metavar="FOLDER", default="results/artefacts",
-                    help="where a failed test leaves events, captures, tables and logs "
-                    "(default: results/artefacts)")  # fmt: skip
+    group.addoption(artefacts.OPTION, metavar="FOLDER", default=artefacts.FOLDER,
+                    help="where a failed test leaves events, captures, tables and logs, and those of the "
+                    f"last run go (default: {artefacts.FOLDER})")  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +54,7 @@ def dmvpn_labs(request: pytest.FixtureRequest) -> Iterator[Labs]:
     from dmvpn_lab.testing import Labs
 
     config = request.config
+    artefacts.clear(_artefacts(config))
     labs = Labs(
         config.getoption("--lab-topology"),
         config.getoption("--lab-backend"),
@@ -105,7 +109,7 @@ def pytest_runtest_makereport(
     if report.failed and labs is not None and "dmvpn_labs" in getattr(item, "fixturenames", ()):
         folder = _folder(item, report.when or "call")
         problems = labs.save(folder)
-        (folder / "failure.txt").write_text(f"{item.nodeid}\n\n{report.longreprtext}\n")
+        (folder / artefacts.FAILURE).write_text(f"{item.nodeid}\n\n{report.longreprtext}\n")
         item.user_properties.append(("dmvpn-lab-artefacts", str(folder)))
         report.sections.append(("dmvpn-lab", "\n".join([f"artefacts: {folder}", *problems])))
     return report
@@ -128,13 +132,17 @@ def _cut(traceback: TracebackType | None) -> None:
 
 
 def _folder(item: pytest.Item, when: str) -> Path:
-    """A folder of this test's own; what an earlier run left in it is overwritten."""
+    """A folder of this test's own."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", item.nodeid.replace("::", "--")).strip("-")[-NAME_LIMIT:]
-    folder = Path(item.config.getoption("--lab-artefacts")).absolute() / name
+    folder = _artefacts(item.config) / name
     if when != "call":
         folder = folder / when
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _artefacts(config: pytest.Config) -> Path:
+    return Path(config.getoption(artefacts.OPTION)).absolute()
 
 
 def _routers(words: str) -> tuple[str, ...] | None:

@@ -75,6 +75,8 @@ SUITE = """
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.RunResult:
     pytester.makepyfile(test_suite=SUITE)
+    (pytester.path / "left/test_of_an_earlier_run").mkdir(parents=True)
+    (pytester.path / "left/test_of_an_earlier_run/failure.txt").write_text("red")
     return pytester.runpytest_inprocess(
         "-p",
         "dmvpn_lab.pytest_plugin",
@@ -100,6 +102,7 @@ def test_faults_are_undone_broken_labs_replaced_and_a_failed_test_leaves_what_th
             "fails_within_a_block",
         )
     )
+    assert not (pytester.path / "left/test_of_an_earlier_run").exists()
     assert [path.name for path in without_a_lab.iterdir()] == ["failure.txt"]
     assert "something else" in (folder / "failure.txt").read_text()
     _events_tell_the_move(folder)
