@@ -29,7 +29,7 @@ $(TESTABLE): $(READY) dmvpn_lab/host.py
 	@tools/setup-host $(VENV) tests
 	@touch $@
 
-lab-up: $(READY) ## start TOPOLOGY= on BACKEND= and verify it (default: the deck's lab, netns)
+lab-up: $(READY) ## start TOPOLOGY= on BACKEND= and verify it (default: hub-and-spoke, netns)
 	@$(LAB) up --backend $(BACKEND) $(TOPOLOGY)
 
 lab-down: $(READY) ## remove every running lab

@@ -71,7 +71,10 @@ def down(
     named: LabName = None,
     every: Annotated[bool, typer.Option("--all", help="Every lab, whatever state it is in.")] = False,
 ) -> None:
-    """Stop a lab and remove everything of it, whatever state it is in. No lab of that name is no error."""
+    """Stop a lab and remove everything of it.
+
+    Whatever state it is in, also half removed. That there is no lab of the name is told, and no error.
+    """
     if lab is not None and named not in (None, lab):
         raise UsageError(f"{lab} and --lab {named} are two labs", hint="name one, or --all")
     labs = running_labs() if every else [lab or named or _only()]

@@ -12,7 +12,13 @@ from dmvpn_lab.machine import client, vm
 from dmvpn_lab.machine.paths import machine_paths
 from dmvpn_lab.machine.progress import Steps
 
-app = typer.Typer(help="The machine: a small VM with GRE and ESP.", no_args_is_help=True)
+HELP = """The machine: a small VM with GRE and ESP.
+
+In the environment: DMVPN_LAB_MACHINE names another machine, which has labs of its own; DMVPN_LAB_MACHINE_MIB
+is its memory in MiB when it starts; DMVPN_LAB_CACHE is the folder where all of them are;
+DMVPN_LAB_IN_MACHINE=1 has labs run in the machine on a kernel that could run them, too.
+"""
+app = typer.Typer(help=HELP, no_args_is_help=True)
 
 
 def _ensure() -> vm.Running:

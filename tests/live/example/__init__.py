@@ -4,5 +4,5 @@ A suite of your own needs no more than this:
 
     pip install dmvpn-lab pytest
     # in test_mine.py:  def test_it(dmvpn_lab): dmvpn_lab.verify()
-    dmvpn-lab pytest --lab-topology my-lab.yml
+    dmvpn-lab pytest --lab-topology phase-3
 """
