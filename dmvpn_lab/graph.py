@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
+from dmvpn_lab.answers import NhrpEntry
+from dmvpn_lab.errors import LabError
 from dmvpn_lab.running import RunningLab
-from dmvpn_lab.spec.plan_types import NodePlan, Plan
+from dmvpn_lab.spec.plan_types import CloudPlan, NodePlan, Plan
 
-State = Literal["registered", "not registered", "planned"]
+State = Literal["registered", "not registered", "planned", "direct", "direct one way"]
 Point = tuple[float, float]
 Curve = tuple[Point, Point, Point]
 """Start, the point that bends it, end: a quadratic Bezier curve."""
@@ -23,6 +26,8 @@ ROUTER_RADIUS, HOST_RADIUS = 190, 350
 ROOM_FOR = 6
 LETTER, LINE, MARGIN = 7.2, 15, 20
 """Pixels: a letter, a line of text, around the picture."""
+DIRECT = frozenset({"resolved", "shortcut"})
+"""Flags of what a spoke's cache has of another one."""
 GAP = 4
 """Pixels that a label keeps from what it may not hide."""
 BEND, PART = 0.12, 0.18
@@ -31,18 +36,30 @@ PARTS = (0.5, 0.45, 0.55, 0.4, 0.6, 0.35, 0.65, 0.3, 0.7, 0.25, 0.75)
 """Where a label may stand on its curve, the best first."""
 DOTS = 32
 """Steps in which a curve is followed to see what it meets."""
-COLOURS: dict[State, str] = {"registered": "#1a7f37", "not registered": "#cf222e", "planned": "#6e7781"}
+COLOURS: dict[State, str] = {
+    "registered": "#1a7f37", "not registered": "#cf222e", "planned": "#6e7781",
+    "direct": "#0969da", "direct one way": "#0969da",
+}  # fmt: skip
+ARROWS: dict[State, str] = {"not registered": "-.->", "direct": "<==>"}
+"""Of Mermaid; of all others `==>`."""
 FILLS = {"isp": "#ddf4ff", "nat": "#ffebe9", "router": "#fff8c5", "host": "#f6f8fa"}
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A spoke's tunnel to one hub."""
+    """A spoke's tunnel to one hub, or while packets go there directly to another spoke."""
 
     spoke: str
-    hub: str
+    peer: str
+    """The hub, or the other spoke."""
     cloud: str
     state: State
+
+    def label(self) -> str:
+        """What stands on it."""
+        if self.state == "direct one way":
+            return f"{self.cloud}: direct, only from {self.spoke}"
+        return f"{self.cloud}: {self.state}"
 
 
 def planned(plan: Plan) -> list[Tunnel]:
@@ -56,24 +73,50 @@ def planned(plan: Plan) -> list[Tunnel]:
 
 
 async def observed(lab: RunningLab) -> list[Tunnel]:
-    """Every tunnel of a running lab, as the hubs' caches have it now."""
+    """Every tunnel of a running lab, as the routers' caches have it now."""
     found: list[Tunnel] = []
     for cloud in lab.plan.clouds:
         for hub, at_hub in lab.plan.members(cloud.name, "hub"):
             if hub.external is not None:  # nobody of ours to ask
-                found += [t for t in planned(lab.plan) if (t.hub, t.cloud) == (hub.name, cloud.name)]
+                found += [t for t in planned(lab.plan) if (t.peer, t.cloud) == (hub.name, cloud.name)]
                 continue
-            entries = await lab.query(hub.name, "nhrp")
+            entries: list[NhrpEntry] = await lab.query(hub.name, "nhrp")
             there = {e["protocol"] for e in entries
                      if e["interface"] == at_hub.name and "registered" in e["flags"]}  # fmt: skip
             for spoke, tunnel in lab.plan.members(cloud.name, "spoke"):
                 state: State = "registered" if str(tunnel.address.ip) in there else "not registered"
                 found.append(Tunnel(spoke.name, hub.name, cloud.name, state))
+        found += await _between_spokes(lab, cloud)
     return found
 
 
+async def _between_spokes(lab: RunningLab, cloud: CloudPlan) -> list[Tunnel]:
+    """What spokes have resolved of each other, and their shortcuts: a line for each two of them."""
+    if cloud.phase == 1:
+        return []
+    spokes = [member for each in lab.plan.clouds for member in lab.plan.members(each.name, "spoke")]
+    owners = {str(address): node.name for node, tunnel in spokes for address in tunnel.registered()}
+    ways: dict[tuple[str, str], None] = {}
+    for spoke, tunnel in lab.plan.ours(cloud.name, "spoke"):
+        entries: list[NhrpEntry] = []
+        with contextlib.suppress(LabError):  # one whose agent is gone has the rest of the picture
+            entries = await lab.query(spoke.name, "nhrp")
+        for entry in entries:
+            direct = entry["interface"] == tunnel.name and not DIRECT.isdisjoint(entry["flags"])
+            if direct and owners.get(entry["via"], spoke.name) != spoke.name:
+                ways[spoke.name, owners[entry["via"]]] = None
+    both = [(one, other) for one, other in ways if one < other or (other, one) not in ways]
+    return [
+        Tunnel(one, other, cloud.name, "direct" if (other, one) in ways else "direct one way")
+        for one, other in both
+    ]
+
+
 def mermaid(plan: Plan, tunnels: list[Tunnel]) -> str:
-    """A Mermaid flowchart: solid lines are cables, thick ones tunnels, dotted those not registered."""
+    """A Mermaid flowchart: solid lines are cables, thick ones tunnels, dotted those not registered.
+
+    One between two spokes that both have it points both ways.
+    """
     lines = ["flowchart TB"]
     shapes = {"isp": '(["{}"])', "nat": '{{{{"{}"}}}}', "router": '["{}"]', "host": '("{}")'}
     for node in plan.nodes:
@@ -81,8 +124,8 @@ def mermaid(plan: Plan, tunnels: list[Tunnel]) -> str:
     for link in plan.links:
         lines.append(f"  {_id(link.a.node)} --- {_id(link.b.node)}")
     for number, tunnel in enumerate(tunnels, start=len(plan.links)):
-        arrow = "-.->" if tunnel.state == "not registered" else "==>"
-        lines.append(f'  {_id(tunnel.spoke)} {arrow}|"{tunnel.cloud}: {tunnel.state}"| {_id(tunnel.hub)}')
+        arrow = ARROWS.get(tunnel.state, "==>")
+        lines.append(f'  {_id(tunnel.spoke)} {arrow}|"{tunnel.label()}"| {_id(tunnel.peer)}')
         lines.append(f"  linkStyle {number} stroke:{COLOURS[tunnel.state]}")
     return "\n".join([*lines, ""])
 
@@ -91,9 +134,9 @@ def svg(plan: Plan, tunnels: list[Tunnel]) -> str:
     """An SVG picture: the ISP in the middle, routers around it, hosts outside."""
     at = places(plan)
     boxes = {node.name: box(at[node.name], _words(node)) for node in plan.nodes}
-    ends = [(at[tunnel.spoke], at[tunnel.hub]) for tunnel in tunnels]
+    ends = [(at[tunnel.spoke], at[tunnel.peer]) for tunnel in tunnels]
     curves = [curve(*both, bend) for both, bend in zip(ends, bends(ends), strict=True)]
-    labels = label_boxes(curves, [_label(tunnel) for tunnel in tunnels], list(boxes.values()))
+    labels = label_boxes(curves, [tunnel.label() for tunnel in tunnels], list(boxes.values()))
     left, top, right, bottom = _around([*boxes.values(), *labels, *(_extent(each) for each in curves)])
     width, height = _n(right - left), _n(bottom - top)
     root = ElementTree.Element(
@@ -214,10 +257,6 @@ def _around(boxes: Sequence[Box]) -> Box:
     return min(lefts) - MARGIN, min(tops) - MARGIN, max(rights) + MARGIN, max(bottoms) + MARGIN
 
 
-def _label(tunnel: Tunnel) -> str:
-    return f"{tunnel.cloud}: {tunnel.state}"
-
-
 def _draw_tunnel(root: ElementTree.Element, tunnel: Tunnel, way: Curve) -> None:
     path = ElementTree.SubElement(root, "path", d=shape(way), fill="none", stroke=COLOURS[tunnel.state])
     path.set("stroke-width", "4")
@@ -230,7 +269,7 @@ def _draw_label(root: ElementTree.Element, tunnel: Tunnel, there: Box) -> None:
     left, top, right, bottom = there
     ground = ElementTree.SubElement(root, "rect", x=_n(left), y=_n(top), width=_n(right - left))
     ground.attrib.update({"height": _n(bottom - top), "rx": "3", "fill": "white", "fill-opacity": "0.85"})
-    _text(root, ((left + right) / 2, bottom - 5), _label(tunnel), COLOURS[tunnel.state])
+    _text(root, ((left + right) / 2, bottom - 5), tunnel.label(), COLOURS[tunnel.state])
 
 
 def _draw_node(root: ElementTree.Element, node: NodePlan, there: Box) -> None:

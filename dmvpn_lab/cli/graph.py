@@ -34,7 +34,7 @@ def draw(
     out: Annotated[Path | None, typer.Option("--output", help="A file; standard output.")] = None,
     lab: LabName = None,
 ) -> None:
-    """Draw a lab: tunnels over the underlay; of a running lab, whether they are registered."""
+    """Draw a lab: tunnels over the underlay; of a running lab those that it has, also between spokes."""
     if topology is not None:
         plan = planner.read(controller.find_topology(topology))
         tunnels = graph.planned(plan)

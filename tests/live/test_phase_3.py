@@ -58,6 +58,8 @@ def test_the_path_is_by_the_hub_before_and_direct_after_and_no_packet_is_lost(la
     assert "60 received, 0% packet loss" in said, said
     until(lab, "spoke-a", {"192.168.2.0/24": "10.0.0.12"})
     assert hops(lab) == ["192.168.1.1", "10.0.0.12", FAR]
+    until(lab, "spoke-b", {"192.168.1.0/24": "10.0.0.11"})
+    assert '  n_spoke_a <==>|"dmvpn: direct"| n_spoke_b' in labs.cli("graph", "--lab", lab.name)[1]
 
 
 def test_no_packet_is_lost_when_shortcuts_and_their_agents_end(lab: LiveLab) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from dmvpn_lab import controller, graph
 from dmvpn_lab.graph import Tunnel
+from dmvpn_lab.running import RunningLab
 from dmvpn_lab.spec import plan as planner
 from dmvpn_lab.spec.plan_types import Plan
+from tests.unit.agents import knowing
+from tests.unit.backends.recorder import Recorder
+from tests.unit.spec.labs import bundled
 
 TOPOLOGIES = sorted(path.stem for path in controller.bundled_topologies().glob("*.yml"))
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +34,7 @@ def plan() -> Plan:
 
 
 def test_a_plan_has_a_tunnel_from_each_spoke_to_its_hub(plan: Plan) -> None:
-    assert [(t.spoke, t.hub, t.state) for t in graph.planned(plan)] == [
+    assert [(t.spoke, t.peer, t.state) for t in graph.planned(plan)] == [
         ("spoke-a", "hub", "planned"),
         ("spoke-b", "hub", "planned"),
     ]
@@ -70,6 +76,48 @@ def test_no_node_and_no_label_hides_another(topology: str) -> None:
         [*_boxes(root), *labels], 2
     ):
         assert right1 <= x2 or right2 <= x1 or bottom1 <= y2 or bottom2 <= y1
+
+
+def cached(protocol: str, *flags: str, via: str = "", interface: str = "tunnel0") -> dict[str, Any]:
+    return {"protocol": protocol, "via": via or protocol, "interface": interface, "flags": list(flags)}
+
+
+REGISTERED = [cached("10.0.0.11", "registered"), cached("10.0.0.12", "registered")]
+TO_HUB = cached("10.0.0.1", "nhs")
+TO_B = cached("192.168.2.0", "shortcut", via="10.0.0.12")
+TO_A = cached("10.0.0.11", "resolved")
+
+
+@pytest.mark.parametrize(
+    ("topology", "of_a", "of_b", "drawn"),
+    [
+        ("phase-3", [TO_HUB, TO_B, cached("10.0.0.12", "resolved")], [TO_HUB, TO_A],
+         ["n_spoke_a <==>|\"dmvpn: direct\"| n_spoke_b"]),
+        ("phase-2", [], [TO_A], ["n_spoke_b ==>|\"dmvpn: direct, only from spoke-b\"| n_spoke_a"]),
+        ("phase-3", [TO_B], None, ["n_spoke_a ==>|\"dmvpn: direct, only from spoke-a\"| n_spoke_b"]),
+        ("phase-3", [cached("192.168.0.0", "shortcut", via="10.0.0.1"), cached("10.0.0.11", "shortcut")],
+         [{**TO_A, "interface": "tunnel1"}, {**TO_A, "flags": ["multicast"]}], []),
+        ("phase-1", [TO_B], [TO_A], []),
+    ],
+)  # fmt: skip
+def test_of_a_running_lab_each_way_between_two_spokes_is_drawn_once(
+    topology: str, of_a: list[Any], of_b: list[Any] | None, drawn: list[str]
+) -> None:
+    recorder, plan = Recorder(), bundled(topology)
+    known = {"hub": {"nhrp": REGISTERED}, "spoke-a": {"nhrp": of_a}}
+    known["spoke-b"] = {} if of_b is None else {"nhrp": of_b}  # an agent that answers nothing
+
+    async def look() -> list[Tunnel]:
+        async with knowing(recorder, known):
+            return await graph.observed(RunningLab(plan, recorder))
+
+    tunnels = asyncio.run(look())
+    lines = graph.mermaid(plan, tunnels).splitlines()
+    assert sum("dmvpn: registered" in line for line in lines) == 2
+    assert [line.strip() for line in lines if "direct" in line] == drawn
+    assert sum("linkStyle" in line for line in lines) == len(tunnels)
+    words = [text.text for text in ElementTree.fromstring(graph.svg(plan, tunnels)).iter(f"{SVG}text")]
+    assert [word for word in words if "direct" in (word or "")] == [line.split('"')[1] for line in drawn]
 
 
 def test_two_tunnels_between_the_same_routers_part() -> None:
