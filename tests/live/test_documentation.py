@@ -22,7 +22,13 @@ OWN = "documented-"
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/ipsec.md", pytest.param("docs/tutorial.md", marks=pytest.mark.long)]
+    "document",
+    [
+        "README.md",
+        "docs/ipsec.md",
+        pytest.param("docs/phases.md", marks=pytest.mark.long),
+        pytest.param("docs/tutorial.md", marks=pytest.mark.long),
+    ],
 )
 def test_each_documented_command_writes_what_the_document_prints(
     document: str, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
