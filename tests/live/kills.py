@@ -82,6 +82,7 @@ def moment(seed: int, longest_s: float) -> float:
 def left_behind(name: str, backend: str, before: frozenset[str] = frozenset()) -> list[str]:
     """What there still is of a lab, on this host and in Docker; `before` are strangers of before it."""
     found = [*labs.left_behind(name), *sorted(strangers() - before)]
+    found += [str(path) for path in LABS.parent.glob(f"**/*{name}*")]
     if backend == "netns":
         return found
     with contextlib.closing(engine.connect()) as client:
@@ -90,7 +91,6 @@ def left_behind(name: str, backend: str, before: frozenset[str] = frozenset()) -
         found += [f"network {each.name}" for each in client.networks.list() if each.name not in DOCKERS_OWN]
         found += [f"volume {each.name}" for each in client.volumes.list()]
     found += [f"program {words}" for words in programs() if f"/{name}/" in words or f"/{name}.yml" in words]
-    found += [str(path) for path in LABS.parent.glob(f"**/*{name}*") if not path.name.endswith(".lock")]
     found += [str(path) for path in leftovers.files(name)]
     found += ["entries in /etc/hosts"] if leftovers.in_hosts(name) else []
     return found + namespaces(name)
