@@ -4,7 +4,8 @@ Code that is rarely needed is jumped over until somebody needs it, and then the 
 (static keys): for a packet filter's first hook, for the first socket that wants the time of arrival (as
 ping's does), for the first control group that counts memory. While it writes, a breakpoint stands there.
 QEMU before 8.1 can miss the change where another emulated processor is translating that code (QEMU's issue
-404): that one meets the breakpoint for ever, and the machine hangs. So each of these has a user that stays.
+404): that one meets the breakpoint for ever, and the machine hangs. So each of these has its first user
+here, and the sockets and the packet filter stay.
 """
 
 from __future__ import annotations
@@ -59,10 +60,16 @@ def one_processor() -> Iterator[None]:
 
 
 def control_group() -> None:
-    """One that has what Docker's have."""
+    """One that counts memory, for a moment only: the code stays as it was written for it.
+
+    To count costs a lab half as much processor time again, so no group does it until Docker's do.
+    """
     root = Path(CONTROL_GROUPS)
-    root.joinpath("cgroup.subtree_control").write_text("+cpu +cpuset +io +memory +pids")
-    root.joinpath(NAME).mkdir(exist_ok=True)
+    control, group = root / "cgroup.subtree_control", root / NAME
+    control.write_text("+memory")
+    group.mkdir()
+    group.rmdir()
+    control.write_text("-memory")
 
 
 def packet_filter() -> None:
